@@ -1,0 +1,141 @@
+#include "base/file.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+#include <openssl/sha.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "base/check.hpp"
+
+namespace balancer {
+namespace {
+
+Error errno_error(const char* what, const std::filesystem::path& path) {
+    ErrorCode code(errno, boost::system::system_category());
+    return Error{code, fmt::format("cannot {} {}: {}", what, path.string(), code.message())};
+}
+
+// Closes on every path.
+struct Descriptor {
+    int fd = -1;
+    ~Descriptor() {
+        if (fd >= 0) ::close(fd);
+    }
+};
+
+Result<void> write_all(int fd, std::string_view content, const std::filesystem::path& path) {
+    while (!content.empty()) {
+        ssize_t n = ::write(fd, content.data(), content.size());
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return errno_error("write", path);
+        content.remove_prefix(static_cast<std::size_t>(n));
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<std::string> read_file(const std::filesystem::path& path, std::size_t bytes_max) {
+    Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+    if (file.fd < 0) return errno_error("read", path);
+    std::string content;
+    std::array<char, 16384> block;
+    for (;;) {
+        ssize_t n = ::read(file.fd, block.data(), block.size());
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return errno_error("read", path);
+        if (n == 0) return content;
+        content.append(block.data(), static_cast<std::size_t>(n));
+        if (content.size() > bytes_max) {
+            return invalid(fmt::format("{} is larger than {} bytes", path.string(), bytes_max));
+        }
+    }
+}
+
+Result<void> write_file_atomically(
+    const std::filesystem::path& path, std::string_view content, unsigned mode
+) {
+    std::filesystem::path temporary = path;
+    temporary += fmt::format(".{}.tmp", random_hex(4));
+    {
+        Descriptor file{::open(
+            temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, static_cast<mode_t>(mode)
+        )};
+        if (file.fd < 0) return errno_error("create", temporary);
+        Result<void> written = write_all(file.fd, content, temporary);
+        if (written && ::fsync(file.fd) != 0) written = errno_error("sync", temporary);
+        if (!written) {
+            ::unlink(temporary.c_str());
+            return written;
+        }
+    }
+    if (::rename(temporary.c_str(), path.c_str()) != 0) {
+        Error error = errno_error("replace", path);
+        ::unlink(temporary.c_str());
+        return error;
+    }
+    std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+    Descriptor dir{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    if (dir.fd < 0 || ::fsync(dir.fd) != 0) return errno_error("sync", folder);
+    return {};
+}
+
+Result<std::string> read_secret_file(const std::filesystem::path& path) {
+    struct stat status {};
+    if (::stat(path.c_str(), &status) != 0) return errno_error("read", path);
+    if ((status.st_mode & 077) != 0) {
+        return invalid(fmt::format(
+            "{} can be read by others than its owner (mode {:04o}): run chmod 600 {}",
+            path.string(),
+            static_cast<unsigned>(status.st_mode & 07777),
+            path.string()
+        ));
+    }
+    Result<std::string> content = read_file(path, 65536);
+    if (!content) return content;
+    std::size_t first = content->find_first_not_of(" \t\r\n");
+    if (first == std::string::npos) return invalid(fmt::format("{} is empty", path.string()));
+    std::size_t last = content->find_last_not_of(" \t\r\n");
+    return content->substr(first, last - first + 1);
+}
+
+std::string to_hex(std::string_view bytes) {
+    std::string hex;
+    hex.reserve(bytes.size() * 2);
+    for (unsigned char c : bytes) {
+        hex.push_back("0123456789abcdef"[c >> 4]);
+        hex.push_back("0123456789abcdef"[c & 15]);
+    }
+    return hex;
+}
+
+std::string random_hex(std::size_t bytes) {
+    std::string raw(bytes, '\0');
+    BALANCER_CHECK(
+        RAND_bytes(reinterpret_cast<unsigned char*>(raw.data()), static_cast<int>(bytes)) == 1
+    );
+    return to_hex(raw);
+}
+
+std::string sha256(std::string_view bytes) {
+    std::string digest(SHA256_DIGEST_LENGTH, '\0');
+    SHA256(
+        reinterpret_cast<const unsigned char*>(bytes.data()),
+        bytes.size(),
+        reinterpret_cast<unsigned char*>(digest.data())
+    );
+    return digest;
+}
+
+bool equal_in_constant_time(std::string_view a, std::string_view b) {
+    return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+}  // namespace balancer

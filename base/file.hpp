@@ -1,0 +1,37 @@
+// Small files, whole. For configuration, tokens and keys; not for anything on a request's path.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "base/result.hpp"
+
+namespace balancer {
+
+// The whole file. An error names the path and the reason. A file over `bytes_max` is refused.
+Result<std::string> read_file(const std::filesystem::path& path, std::size_t bytes_max = 64 << 20);
+
+// Replaces `path` in one step: temporary file in the same folder, fsync, rename, fsync of the folder. `mode` as chmod(2).
+Result<void> write_file_atomically(
+    const std::filesystem::path& path, std::string_view content, unsigned mode
+);
+
+// A token file's content without surrounding white space; refuses one that is empty, or that group or others
+// may read (says the chmod that mends it).
+Result<std::string> read_secret_file(const std::filesystem::path& path);
+
+// `bytes` random bytes of OpenSSL's generator, as lower-case hex.
+std::string random_hex(std::size_t bytes);
+
+// Lower-case hex.
+std::string to_hex(std::string_view bytes);
+
+// The 32 raw bytes of SHA-256.
+std::string sha256(std::string_view bytes);
+
+// Equal in time that depends on the lengths only.
+bool equal_in_constant_time(std::string_view a, std::string_view b);
+
+}  // namespace balancer

@@ -1,0 +1,228 @@
+#include "base/log.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <array>
+#include <filesystem>
+#include <mutex>
+
+#include "base/clock.hpp"
+#include "base/redact.hpp"
+
+namespace balancer {
+namespace {
+
+constexpr std::array<std::string_view, 28> kEventNames = {
+    "started",
+    "stopping",
+    "listening",
+    "notice",
+    "config_loaded",
+    "config_reloaded",
+    "config_refused",
+    "config_unchanged",
+    "provider_state_changed",
+    "provider_failure",
+    "provider_quarantined",
+    "data_plane_connected",
+    "data_plane_disconnected",
+    "data_plane_refused",
+    "update_published",
+    "update_acknowledged",
+    "update_refused",
+    "control_plane_connected",
+    "control_plane_lost",
+    "snapshot_applied",
+    "snapshot_refused",
+    "report_dropped",
+    "request_failed",
+    "failover",
+    "client_refused",
+    "admin_call",
+    "task_failed",
+    "body",
+};
+static_assert(kEventNames.size() == static_cast<std::size_t>(LogEvent::kBody) + 1);
+
+spdlog::level::level_enum to_spdlog(LogLevel level) {
+    switch (level) {
+        case LogLevel::kDebug: return spdlog::level::debug;
+        case LogLevel::kInfo: return spdlog::level::info;
+        case LogLevel::kWarning: return spdlog::level::warn;
+        case LogLevel::kError: return spdlog::level::err;
+    }
+    return spdlog::level::info;
+}
+
+void append_value(std::string& out, const LogField& field, bool json) {
+    if (const auto* text = std::get_if<std::string_view>(&field.value)) {
+        std::string clean = redact(*text);
+        if (json || clean.find_first_of(" \"=\n") != std::string::npos || clean.empty()) {
+            append_json_string(out, clean);
+        } else {
+            out.append(clean);
+        }
+    } else if (const auto* number = std::get_if<std::int64_t>(&field.value)) {
+        fmt::format_to(std::back_inserter(out), "{}", *number);
+    } else if (const auto* real = std::get_if<double>(&field.value)) {
+        fmt::format_to(std::back_inserter(out), "{:.3f}", *real);
+    } else {
+        out.append(std::get<bool>(field.value) ? "true" : "false");
+    }
+}
+
+std::string timestamp() {
+    UnixMs now = unix_now();
+    return fmt::format(
+        "{:%Y-%m-%dT%H:%M:%S}.{:03d}Z", fmt::gmtime(static_cast<std::time_t>(now / 1000)), now % 1000
+    );
+}
+
+}  // namespace
+
+std::string_view name_of(LogEvent event) { return kEventNames[static_cast<std::size_t>(event)]; }
+
+void append_json_string(std::string& out, std::string_view text) {
+    out.push_back('"');
+    for (std::size_t i = 0; i < text.size();) {
+        unsigned char c = static_cast<unsigned char>(text[i]);
+        if (c == '"' || c == '\\') {
+            out.push_back('\\');
+            out.push_back(static_cast<char>(c));
+            ++i;
+        } else if (c < 0x20) {
+            switch (c) {
+                case '\n': out.append("\\n"); break;
+                case '\r': out.append("\\r"); break;
+                case '\t': out.append("\\t"); break;
+                default: fmt::format_to(std::back_inserter(out), "\\u{:04x}", c);
+            }
+            ++i;
+        } else if (c < 0x80) {
+            out.push_back(static_cast<char>(c));
+            ++i;
+        } else {
+            // RFC 3629 well-formedness, by length and continuation bytes; overlong forms and surrogates too.
+            std::size_t length = c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : c >= 0xC2 ? 2 : 0;
+            bool good = length != 0 && c <= 0xF4 && i + length <= text.size();
+            for (std::size_t k = 1; good && k < length; ++k) {
+                good = (static_cast<unsigned char>(text[i + k]) & 0xC0) == 0x80;
+            }
+            if (good && length >= 3) {
+                unsigned char second = static_cast<unsigned char>(text[i + 1]);
+                good = !(c == 0xE0 && second < 0xA0) && !(c == 0xED && second >= 0xA0) &&
+                       !(c == 0xF0 && second < 0x90) && !(c == 0xF4 && second >= 0x90);
+            }
+            if (good) {
+                out.append(text.substr(i, length));
+                i += length;
+            } else {
+                out.append("\xEF\xBF\xBD");
+                ++i;
+            }
+        }
+    }
+    out.push_back('"');
+}
+
+struct Log::Sinks {
+    std::string program;
+    std::mutex mutex;  // guards the shared_ptrs; each sink has its own lock
+    std::shared_ptr<spdlog::logger> people;
+    std::shared_ptr<spdlog::logger> file;
+    std::string file_path;
+    std::atomic<LogLevel> level{LogLevel::kInfo};
+};
+
+Log::Log(std::string program) : sinks_(std::make_unique<Sinks>()) {
+    sinks_->program = std::move(program);
+    auto sink = std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
+    sinks_->people = std::make_shared<spdlog::logger>(sinks_->program, std::move(sink));
+    sinks_->people->set_level(spdlog::level::debug);
+    sinks_->people->set_pattern("%H:%M:%S.%e %^%-7l%$ %v");
+}
+
+Log::~Log() = default;
+
+void Log::set_level(LogLevel level) { sinks_->level = level; }
+
+void Log::set_color(bool color) {
+    auto* sink = dynamic_cast<spdlog::sinks::stderr_color_sink_mt*>(
+        sinks_->people->sinks().front().get()
+    );
+    if (sink != nullptr) {
+        sink->set_color_mode(color ? spdlog::color_mode::automatic : spdlog::color_mode::never);
+    }
+}
+
+Result<void> Log::set_file(const std::string& path) {
+    std::lock_guard lock(sinks_->mutex);
+    if (path == sinks_->file_path) return {};
+    if (path.empty()) {
+        sinks_->file.reset();
+        sinks_->file_path.clear();
+        return {};
+    }
+    try {
+        std::filesystem::path parent = std::filesystem::path(path).parent_path();
+        if (!parent.empty()) std::filesystem::create_directories(parent);
+        auto sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(path);
+        auto logger = std::make_shared<spdlog::logger>(sinks_->program, std::move(sink));
+        logger->set_level(spdlog::level::debug);
+        logger->set_pattern("%v");
+        logger->flush_on(spdlog::level::debug);
+        sinks_->file = std::move(logger);
+        sinks_->file_path = path;
+        return {};
+    } catch (const std::exception& problem) {
+        return invalid(fmt::format("cannot log to {}: {}", path, problem.what()));
+    }
+}
+
+bool Log::enabled(LogLevel level) const { return level >= sinks_->level.load(); }
+
+void Log::emit(
+    LogLevel level,
+    LogEvent event,
+    std::string_view message,
+    std::initializer_list<LogField> fields
+) {
+    if (!enabled(level)) return;
+    std::string clean = redact(message);
+    std::string line = fmt::format("{} {}: {}", sinks_->program, name_of(event), clean);
+    for (const LogField& field : fields) {
+        fmt::format_to(std::back_inserter(line), " {}=", field.name);
+        append_value(line, field, false);
+    }
+    sinks_->people->log(to_spdlog(level), "{}", line);
+
+    std::shared_ptr<spdlog::logger> file;
+    {
+        std::lock_guard lock(sinks_->mutex);
+        file = sinks_->file;
+    }
+    if (!file) return;
+    static constexpr std::array<std::string_view, 4> kLevels = {"debug", "info", "warning", "error"};
+    std::string json = fmt::format(
+        R"({{"timestamp":"{}","level":"{}","program":"{}","event":"{}","message":)",
+        timestamp(),
+        kLevels[static_cast<std::size_t>(level)],
+        sinks_->program,
+        name_of(event)
+    );
+    append_json_string(json, clean);
+    for (const LogField& field : fields) {
+        json.push_back(',');
+        append_json_string(json, field.name);
+        json.push_back(':');
+        append_value(json, field, true);
+    }
+    json.push_back('}');
+    file->log(to_spdlog(level), "{}", json);
+}
+
+}  // namespace balancer

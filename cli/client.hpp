@@ -1,0 +1,57 @@
+// The connection to a control plane's Admin service.
+#pragma once
+
+#include <grpcpp/client_context.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "balancer/v1/admin.grpc.pb.h"
+#include "base/clock.hpp"
+#include "base/result.hpp"
+
+namespace balancer::cli {
+
+// One call at a time. Connects at the first call.
+class Client {
+  public:
+    struct Options {
+        std::string server;      // HOST:PORT
+        std::string token_file;  // read at the first call
+        Milliseconds timeout{10'000};
+    };
+
+    explicit Client(Options options);
+
+    // `method` is a member of the stub: client.call(&v1::Admin::Stub::GetStatus, request). Errors say what happened
+    // and what to do; is_unreachable tells those of the connection and the token from the answers "no".
+    template <class Request, class Response>
+    Result<Response> call(
+        grpc::Status (v1::Admin::Stub::*method)(
+            grpc::ClientContext*, const Request&, Response*
+        ),
+        const Request& request
+    ) {
+        grpc::ClientContext context;
+        if (Result<void> ready = prepare(context); !ready) return ready.error();
+        Response response;
+        grpc::Status status = (stub_.get()->*method)(&context, request, &response);
+        if (!status.ok()) return to_error(status);
+        return response;
+    }
+
+    const std::string& server() const { return options_.server; }
+
+  private:
+    Result<void> prepare(grpc::ClientContext& context);
+    Error to_error(const grpc::Status& status) const;
+
+    Options options_;
+    std::unique_ptr<v1::Admin::Stub> stub_;
+    std::string token_;
+};
+
+bool is_unreachable(const Error& error);
+
+}  // namespace balancer::cli

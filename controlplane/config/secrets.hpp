@@ -1,0 +1,37 @@
+// Where a secret in the file may come from: the text itself, environment variables, or a file.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "controlplane/config/load.hpp"
+#include "controlplane/config/yaml_value.hpp"
+
+namespace balancer::controlplane {
+
+// What the readers of the file's parts share. Lives for one parse.
+struct ParseContext {
+    ProblemList& problems;
+    std::vector<std::string>& notices;
+    const Environment& environment;
+    std::filesystem::path folder;  // of the configuration file
+
+    // "PATH is accepted but not acted on yet: WHY".
+    void not_yet(const std::string& path, std::string_view why);
+};
+
+// Puts the values of environment variables in place of `${NAME}`; `$${` stands for `${`. A text
+// `file:PATH` is the content of that file without trailing line ends (PATH may use variables; a
+// relative one starts at the configuration's folder). The value of a variable is taken as it is. An
+// error names the variable or the file, never a value.
+Result<std::string> resolve_secret(std::string_view text, const ParseContext& context);
+
+// Text that goes into an HTTP header line: resolved, UTF-8, without control characters. A problem
+// otherwise, or when it is empty.
+std::optional<std::string> read_secret(const YamlValue& value, ParseContext& context);
+
+}  // namespace balancer::controlplane

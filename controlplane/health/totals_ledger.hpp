@@ -1,0 +1,44 @@
+// Sums the cumulative counters of data-plane processes, so that a restart of one loses nothing.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "balancer/v1/admin.pb.h"
+#include "balancer/v1/data_plane.pb.h"
+
+namespace balancer::controlplane {
+
+// A pure core on the control plane's loop. A process counts from its start, so its newest numbers replace its older
+// ones; the numbers of the longest unheard process are folded into a sum when too many are known.
+class TotalsLedger {
+  public:
+    static constexpr std::size_t kProcessesMax = 1000;
+
+    void take(
+        std::string_view dp_id,
+        std::string_view instance_id,
+        const google::protobuf::RepeatedPtrField<v1::Counters>& counters
+    );
+
+    v1::ProviderTotals totals(std::string_view provider) const;
+
+  private:
+    using ByProvider = std::map<std::string, v1::ProviderTotals, std::less<>>;
+    struct Process {
+        std::uint64_t heard = 0;  // grows: the order in which processes spoke
+        ByProvider totals;
+    };
+
+    void fold_oldest();
+
+    std::map<std::pair<std::string, std::string>, Process> processes_;
+    ByProvider folded_;
+    std::uint64_t clock_ = 0;
+};
+
+}  // namespace balancer::controlplane

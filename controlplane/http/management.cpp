@@ -1,0 +1,163 @@
+#include "controlplane/http/management.hpp"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/clock.hpp"
+#include "model/url.hpp"
+
+namespace balancer::controlplane {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+v1::ManageResponse respond(unsigned status, const Json& body) {
+    v1::ManageResponse response;
+    response.set_status(status);
+    response.set_content_type("application/json");
+    // Text of an operator's file may hold any bytes; a page must not fail on them.
+    response.set_body(body.dump(-1, ' ', false, Json::error_handler_t::replace));
+    return response;
+}
+
+v1::ManageResponse respond_error(unsigned status, std::string_view type, std::string message) {
+    return respond(
+        status, Json{{"type", "error"}, {"error", {{"type", type}, {"message", std::move(message)}}}}
+    );
+}
+
+v1::ManageResponse respond_not_allowed(const v1::ManageRequest& request, const char* allow) {
+    v1::ManageResponse response = respond_error(
+        405,
+        "invalid_request_error",
+        fmt::format("{} {} is not possible; use {}", request.method(), request.path(), allow)
+    );
+    response.set_allow(allow);
+    return response;
+}
+
+std::string strategy_name(v1::SelectionStrategy strategy) {
+    switch (strategy) {
+        case v1::SELECTION_STRATEGY_ROUND_ROBIN: return "round_robin";
+        case v1::SELECTION_STRATEGY_RANDOM: return "random";
+        default: return "priority";
+    }
+}
+
+std::string circuit_name(v1::Circuit circuit) {
+    switch (circuit) {
+        case v1::CIRCUIT_OPEN: return "open";
+        case v1::CIRCUIT_HALF_OPEN: return "half_open";
+        case v1::CIRCUIT_RAMP: return "ramp";
+        default: return "closed";
+    }
+}
+
+double unix_seconds(std::int64_t ms) { return static_cast<double>(ms) / 1000.0; }
+
+// Host and port only: the URL may hold a user and a password.
+Json proxy_json(const std::string& url) {
+    if (url.empty()) return nullptr;
+    Result<ProxySpec> proxy = parse_proxy_url(url);
+    if (!proxy) return "[unreadable]";
+    return fmt::format("{}:{}", proxy->host, proxy->port);
+}
+
+Json provider_json(const v1::ProviderView& view) {
+    const v1::Provider& provider = view.provider();
+    const v1::ProviderHealth& health = view.health();
+    bool healthy = provider.enabled() && health.circuit() != v1::CIRCUIT_OPEN;
+    Json models = Json::array();
+    for (const v1::ProviderRoute& route : view.routes()) {
+        models.push_back(Json{
+            {"pattern", route.pattern()},
+            {"model", route.model().empty() ? "passthrough" : route.model()},
+            {"priority", route.priority()},
+        });
+    }
+    return Json{
+        {"name", provider.name()},
+        {"type", provider.type() == v1::PROVIDER_TYPE_OPENAI ? "openai" : "anthropic"},
+        {"base_url", provider.base_url()},
+        {"enabled", provider.enabled()},
+        {"healthy", healthy},
+        {"failure_count", health.failure_count()},
+        {"last_failure_time", unix_seconds(health.last_failure_ms())},
+        {"proxy", proxy_json(provider.proxy_url())},
+        {"models", std::move(models)},
+        {"status", !provider.enabled() ? "disabled" : healthy ? "healthy" : "unhealthy"},
+        {"circuit", circuit_name(health.circuit())},
+        {"open_until",
+         health.circuit() == v1::CIRCUIT_OPEN ? Json(unix_seconds(health.until_ms())) : Json(nullptr)},
+        {"cause", health.cause()},
+    };
+}
+
+v1::ManageResponse show_providers(const ControlPlane& control_plane) {
+    v1::GetStatusResponse status = control_plane.status();
+    v1::ShowConfigResponse config = control_plane.show_config();
+    Result<v1::ListProvidersResponse> list = control_plane.list_providers("");
+    if (!list) return respond_error(500, "api_error", list.error().text());
+    Json providers = Json::array();
+    for (const v1::ProviderView& view : list->providers()) providers.push_back(provider_json(view));
+    return respond(
+        200,
+        Json{
+            {"total_providers", list->providers_size()},
+            {"healthy_providers", status.providers_healthy()},
+            {"selection_strategy", strategy_name(config.config().settings().selection_strategy())},
+            {"total_model_routes", config.config().routes_size()},
+            {"providers", std::move(providers)},
+            {"data_planes",
+             {{"connected", status.data_planes_connected()},
+              {"in_sync", status.data_planes_in_sync()}}},
+            {"version", {{"epoch", status.head().epoch()}, {"seq", status.head().seq()}}},
+        }
+    );
+}
+
+v1::ManageResponse reload(ControlPlane& control_plane, const v1::ManageRequest& request) {
+    std::string cause = "POST /providers/reload";
+    if (!request.client_key_name().empty()) {
+        cause += fmt::format(" with client key '{}'", request.client_key_name());
+    }
+    ReloadOutcome outcome = control_plane.reload(cause);
+    if (outcome.result == ReloadResult::kRefused) {
+        Json problems = Json::array();
+        for (const ConfigProblem& problem : outcome.problems) problems.push_back(to_string(problem));
+        return respond(
+            500,
+            Json{{"status", "error"}, {"message", outcome.message}, {"problems", std::move(problems)}}
+        );
+    }
+    v1::GetStatusResponse status = control_plane.status();
+    return respond(
+        200,
+        Json{
+            {"status", "success"},
+            {"message", outcome.message},
+            {"providers_count", control_plane.show_config().config().providers_size()},
+            {"healthy_providers", status.providers_healthy()},
+            {"changed", outcome.result == ReloadResult::kChanged},
+        }
+    );
+}
+
+}  // namespace
+
+v1::ManageResponse manage(ControlPlane& control_plane, const v1::ManageRequest& request) {
+    if (request.path() == "/providers") {
+        if (request.method() != "GET") return respond_not_allowed(request, "GET");
+        return show_providers(control_plane);
+    }
+    if (request.path() == "/providers/reload") {
+        if (request.method() != "POST") return respond_not_allowed(request, "POST");
+        return reload(control_plane, request);
+    }
+    return respond_error(
+        404, "not_found_error", fmt::format("there is nothing at {}", request.path())
+    );
+}
+
+}  // namespace balancer::controlplane

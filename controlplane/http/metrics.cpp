@@ -1,0 +1,148 @@
+#include "controlplane/http/metrics.hpp"
+
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+
+#include <array>
+#include <sstream>
+#include <utility>
+#include <vector>
+
+#include "model/failure.hpp"
+
+namespace balancer::controlplane {
+namespace {
+
+using Labels = std::vector<std::pair<std::string, std::string>>;
+
+constexpr std::array<std::pair<v1::Circuit, const char*>, 4> kCircuits = {{
+    {v1::CIRCUIT_CLOSED, "closed"},
+    {v1::CIRCUIT_OPEN, "open"},
+    {v1::CIRCUIT_HALF_OPEN, "half_open"},
+    {v1::CIRCUIT_RAMP, "ramp"},
+}};
+
+// One family under the common prefix; samples are added in order.
+class Family {
+  public:
+    Family(const char* name, const char* help, prometheus::MetricType type) {
+        family_.name = std::string("balancer_cp_") + name;
+        family_.help = help;
+        family_.type = type;
+    }
+
+    template <class Number>
+    Family& add(Number value, Labels labels = {}) {
+        prometheus::ClientMetric metric;
+        for (auto& [name, text] : labels) metric.label.push_back({name, text});
+        metric.gauge.value = static_cast<double>(value);
+        metric.counter.value = static_cast<double>(value);
+        family_.metric.push_back(std::move(metric));
+        return *this;
+    }
+
+    prometheus::MetricFamily take() { return std::move(family_); }
+
+  private:
+    prometheus::MetricFamily family_;
+};
+
+Family gauge(const char* name, const char* help) {
+    return Family(name, help, prometheus::MetricType::Gauge);
+}
+
+Family counter(const char* name, const char* help) {
+    return Family(name, help, prometheus::MetricType::Counter);
+}
+
+void add_process(
+    std::vector<prometheus::MetricFamily>& out, const ControlPlane& control_plane, UnixMs now
+) {
+    v1::GetStatusResponse status = control_plane.status();
+    const ControlPlane::Tally& tally = control_plane.tally();
+    auto seconds = [](std::int64_t ms) { return static_cast<double>(ms) / 1000.0; };
+    out.push_back(
+        gauge("build_info", "Always 1; the label says which build.")
+            .add(1, {{"version", status.build()}})
+            .take()
+    );
+    out.push_back(gauge("uptime_seconds", "Since this process started.")
+                      .add(seconds(now - status.started_at_ms()))
+                      .take());
+    out.push_back(gauge("snapshot_epoch", "Epoch of the published version.")
+                      .add(status.head().epoch())
+                      .take());
+    out.push_back(gauge("snapshot_seq", "Sequence number of the published version in its epoch.")
+                      .add(status.head().seq())
+                      .take());
+    out.push_back(gauge("config_loaded_timestamp_seconds", "Unix time at which the file came into force.")
+                      .add(seconds(status.config_loaded_at_ms()))
+                      .take());
+    out.push_back(gauge("config_last_reload_ok", "0 while the file on disk is one that was refused.")
+                      .add(status.last_reload_error().empty() ? 1 : 0)
+                      .take());
+    out.push_back(counter("config_reloads_total", "Reloads by result.")
+                      .add(tally.reloads_changed, {{"result", "changed"}})
+                      .add(tally.reloads_unchanged, {{"result", "unchanged"}})
+                      .add(tally.reloads_refused, {{"result", "refused"}})
+                      .take());
+    out.push_back(gauge("data_planes_connected", "Data planes with an open stream.")
+                      .add(status.data_planes_connected())
+                      .take());
+    out.push_back(gauge("data_planes_in_sync", "Of those, how many have the published version in force.")
+                      .add(status.data_planes_in_sync())
+                      .take());
+    out.push_back(counter("signals_received_total", "Outcomes of attempts that data planes reported.")
+                      .add(tally.signals_received)
+                      .take());
+    out.push_back(
+        counter("signals_ignored_total", "Of those, of a provider or provider generation that is no more.")
+            .add(tally.signals_ignored)
+            .take()
+    );
+}
+
+void add_providers(std::vector<prometheus::MetricFamily>& out, const ControlPlane& control_plane) {
+    Result<v1::ListProvidersResponse> list = control_plane.list_providers("");
+    if (!list) return;
+    Family enabled = gauge("provider_enabled", "1 when the provider may be used.");
+    Family circuit = gauge("provider_circuit", "1 for the state that the provider's circuit is in.");
+    Family count = gauge("provider_failure_count", "Failures that count against the provider now.");
+    Family attempts = counter("provider_attempts_total", "Attempts by the whole fleet.");
+    Family successes = counter("provider_successes_total", "Good attempts by the whole fleet.");
+    Family failures = counter("provider_failures_total", "Failed attempts of the whole fleet, by class.");
+    for (const v1::ProviderView& view : list->providers()) {
+        const std::string& name = view.provider().name();
+        enabled.add(view.provider().enabled() ? 1 : 0, {{"provider", name}});
+        for (auto [state, word] : kCircuits) {
+            circuit.add(
+                view.health().circuit() == state ? 1 : 0, {{"provider", name}, {"state", word}}
+            );
+        }
+        count.add(view.health().failure_count(), {{"provider", name}});
+        attempts.add(view.totals().attempts(), {{"provider", name}});
+        successes.add(view.totals().successes(), {{"provider", name}});
+        for (std::size_t number = 1; number < kFailureClasses; ++number) {
+            auto found = view.totals().failures().find(static_cast<std::uint32_t>(number));
+            std::uint64_t value = found == view.totals().failures().end() ? 0 : found->second;
+            std::string word(name_of(static_cast<FailureClass>(number)));
+            failures.add(value, {{"provider", name}, {"class", std::move(word)}});
+        }
+    }
+    for (Family* family : {&enabled, &circuit, &count, &attempts, &successes, &failures}) {
+        out.push_back(family->take());
+    }
+}
+
+}  // namespace
+
+std::string metrics_text(const ControlPlane& control_plane, UnixMs now) {
+    std::vector<prometheus::MetricFamily> families;
+    add_process(families, control_plane, now);
+    add_providers(families, control_plane);
+    std::ostringstream out;
+    prometheus::TextSerializer().Serialize(out, families);
+    return std::move(out).str();
+}
+
+}  // namespace balancer::controlplane

@@ -1,0 +1,22 @@
+// balancer-controlplane: flags, start, wait, stop.
+#include <cstdio>
+
+#include "controlplane/flags.hpp"
+#include "controlplane/server.hpp"
+
+int main(int argc, char** argv) {
+    using namespace balancer;
+    controlplane::ServerOptions options;
+    if (std::optional<int> ended = controlplane::parse_flags(argc, argv, options)) return *ended;
+
+    Log log("balancer-controlplane");
+    controlplane::Server server(log, std::move(options));
+    auto started = server.start();
+    if (const auto* failure = std::get_if<controlplane::StartFailure>(&started)) {
+        std::fprintf(stderr, "balancer-controlplane: %s\n", failure->text.c_str());
+        return failure->exit_code;
+    }
+    server.wait_for_signal();
+    server.stop();
+    return 0;
+}

@@ -1,0 +1,95 @@
+#include "controlplane/publish/subscription.hpp"
+
+#include <utility>
+
+namespace balancer::controlplane {
+
+Subscription::Subscription(std::shared_ptr<SyncStream> stream, std::string peer, SteadyTime now)
+    : heard_at(now), next_ping(now), stream_(std::move(stream)), peer_(std::move(peer)) {}
+
+void Subscription::greet(const v1::Hello& hello, const v1::Version& head) {
+    dp_id_ = hello.dp_id();
+    instance_id_ = hello.instance_id();
+    // Digests of another store are of no use: that data plane refuses the store before it looks at sections.
+    if (hello.applied().store_uuid() != head.store_uuid()) return;
+    for (const auto& [kind, sha256] : hello.section_sha256()) {
+        held_[static_cast<int>(kind)] = sha256;
+    }
+}
+
+void Subscription::welcome(v1::Welcome welcome) {
+    v1::SyncResponse message;
+    *message.mutable_welcome() = std::move(welcome);
+    stream_->send(std::move(message));
+}
+
+void Subscription::update(const HeadState& head, SteadyTime now) {
+    if (outstanding_ || sent_seq_ == head.version.seq()) return;
+    v1::SyncResponse message;
+    v1::Update& update = *message.mutable_update();
+    Outstanding sent{++last_nonce_, {}, false, now};
+    update.set_nonce(sent.nonce);
+    *update.mutable_version() = head.version;
+    update.set_cause(head.cause);
+    for (const PublishedSection* section : head.sections()) {
+        v1::Section& out = *update.add_sections();
+        out.set_kind(section->kind);
+        out.set_sha256(section->sha256);
+        sent.sha256[section->kind] = section->sha256;
+        auto held = held_.find(section->kind);
+        if (held != held_.end() && held->second == section->sha256) {
+            out.set_unchanged(true);
+            sent.elided = true;
+        } else {
+            out.set_payload(section->payload);
+        }
+    }
+    outstanding_ = std::move(sent);
+    sent_seq_ = head.version.seq();
+    stream_->send(std::move(message));
+}
+
+bool Subscription::acknowledge(const v1::Ack& ack) {
+    if (!outstanding_ || outstanding_->nonce != ack.nonce()) return false;
+    held_ = std::move(outstanding_->sha256);
+    outstanding_.reset();
+    return true;
+}
+
+bool Subscription::refuse(const v1::Nack& nack) {
+    if (!outstanding_ || outstanding_->nonce != nack.nonce()) return false;
+    if (nack.code() == v1::NACK_CODE_DIGEST && outstanding_->elided) {
+        held_.clear();
+        sent_seq_.reset();
+    }
+    outstanding_.reset();
+    return true;
+}
+
+void Subscription::ping(const v1::Version& head, UnixMs now) {
+    // A ping behind unread messages would only make the queue of a slow reader longer.
+    if (stream_->busy()) return;
+    v1::SyncResponse message;
+    *message.mutable_ping()->mutable_head() = head;
+    message.mutable_ping()->set_cp_time_ms(now);
+    stream_->send(std::move(message));
+}
+
+void Subscription::goaway(
+    v1::Goaway::Reason reason, Milliseconds retry_after, std::string detail
+) {
+    v1::SyncResponse message;
+    v1::Goaway& goaway = *message.mutable_goaway();
+    goaway.set_reason(reason);
+    goaway.set_retry_after_ms(static_cast<std::uint32_t>(retry_after.count()));
+    goaway.set_detail(std::move(detail));
+    stream_->send(std::move(message));
+    stream_->finish();
+}
+
+std::optional<SteadyTime> Subscription::sent_at() const {
+    if (!outstanding_) return std::nullopt;
+    return outstanding_->sent_at;
+}
+
+}  // namespace balancer::controlplane

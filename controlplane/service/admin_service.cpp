@@ -1,0 +1,213 @@
+#include "controlplane/service/admin_service.hpp"
+
+#include <fmt/format.h>
+
+#include <boost/asio/post.hpp>
+#include <string_view>
+
+#include "base/file.hpp"
+#include "controlplane/service/redacted_print.hpp"
+
+namespace balancer::controlplane {
+namespace {
+
+// gRPC puts the status text into trailers, which HTTP/2 peers bound at 8 KiB by default.
+constexpr std::size_t kStatusTextMax = 4096;
+constexpr std::size_t kProblemLinesMax = 20;
+
+grpc::Status to_grpc_status(const Error& error) {
+    grpc::StatusCode code = grpc::StatusCode::INTERNAL;
+    if (is_unknown_provider(error)) {
+        code = grpc::StatusCode::NOT_FOUND;
+    } else if (error.code == boost::system::errc::invalid_argument) {
+        code = grpc::StatusCode::FAILED_PRECONDITION;
+    }
+    return grpc::Status(code, error.text().substr(0, kStatusTextMax));
+}
+
+// Moves a value into the response, or passes the error on.
+template <class T>
+Result<void> answer(Result<T> result, T* response) {
+    if (!result) return result.error();
+    *response = *std::move(result);
+    return {};
+}
+
+}  // namespace
+
+AdminService::AdminService(
+    boost::asio::io_context& context, Log& log, ControlPlane& control_plane, std::string token
+)
+    : loop_(context),
+      log_(log),
+      control_plane_(control_plane),
+      expected_("Bearer " + std::move(token)) {}
+
+bool AdminService::authorized(const grpc::CallbackServerContext& context) const {
+    auto [begin, end] = context.client_metadata().equal_range("authorization");
+    if (begin == end || std::next(begin) != end) return false;
+    return equal_in_constant_time(
+        std::string_view(begin->second.data(), begin->second.size()), expected_
+    );
+}
+
+grpc::ServerUnaryReactor* AdminService::serve(
+    grpc::CallbackServerContext* context,
+    Call call,
+    google::protobuf::Message* response,
+    std::function<Result<void>()> work
+) {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    std::string peer = context->peer();
+    if (!authorized(*context)) {
+        log_.emit(
+            LogLevel::kWarning,
+            LogEvent::kClientRefused,
+            "an admin call came without the right token",
+            {{"call", call.name}, {"peer", peer}}
+        );
+        reactor->Finish(grpc::Status(
+            grpc::StatusCode::UNAUTHENTICATED,
+            "the token is not this control plane's admin.token (in its state directory)"
+        ));
+        return reactor;
+    }
+    boost::asio::post(
+        loop_,
+        [this, reactor, response, call = std::move(call), peer, work = std::move(work)] {
+            grpc::Status status;
+            try {
+                Result<void> done = work();
+                if (!done) status = to_grpc_status(done.error());
+                mask_secrets(*response);
+            } catch (const std::exception& problem) {
+                log_.emit(
+                    LogLevel::kError, LogEvent::kTaskFailed, problem.what(), {{"call", call.name}}
+                );
+                status = grpc::Status(
+                    grpc::StatusCode::INTERNAL, "internal error; see the control plane's log"
+                );
+            }
+            log_call(call, peer, status);
+            reactor->Finish(status);
+        }
+    );
+    return reactor;
+}
+
+void AdminService::log_call(const Call& call, const std::string& peer, const grpc::Status& status) {
+    log_.emit(
+        call.changes ? LogLevel::kInfo : LogLevel::kDebug,
+        LogEvent::kAdminCall,
+        call.name,
+        {{"target", call.target},
+         {"actor", call.context.actor()},
+         {"reason", call.context.reason()},
+         {"peer", peer},
+         {"ok", status.ok()},
+         {"error", status.error_message()}}
+    );
+}
+
+grpc::ServerUnaryReactor* AdminService::GetStatus(
+    grpc::CallbackServerContext* context,
+    const v1::GetStatusRequest*,
+    v1::GetStatusResponse* response
+) {
+    return serve(context, Call{"GetStatus", {}, {}, false}, response, [this, response] {
+        *response = control_plane_.status();
+        return Result<void>();
+    });
+}
+
+grpc::ServerUnaryReactor* AdminService::ListProviders(
+    grpc::CallbackServerContext* context,
+    const v1::ListProvidersRequest* request,
+    v1::ListProvidersResponse* response
+) {
+    Call call{"ListProviders", request->name(), {}, false};
+    return serve(context, std::move(call), response, [this, request, response] {
+        return answer(control_plane_.list_providers(request->name()), response);
+    });
+}
+
+grpc::ServerUnaryReactor* AdminService::SetProviderEnabled(
+    grpc::CallbackServerContext* context,
+    const v1::SetProviderEnabledRequest* request,
+    v1::ChangeResponse* response
+) {
+    const char* name = request->enabled() ? "EnableProvider" : "DisableProvider";
+    Call call{name, request->name(), request->context(), true};
+    return serve(context, std::move(call), response, [this, request, response] {
+        return answer(control_plane_.set_provider_enabled(*request), response);
+    });
+}
+
+grpc::ServerUnaryReactor* AdminService::ResetProvider(
+    grpc::CallbackServerContext* context,
+    const v1::ResetProviderRequest* request,
+    v1::ChangeResponse* response
+) {
+    Call call{"ResetProvider", request->name(), request->context(), true};
+    return serve(context, std::move(call), response, [this, request, response] {
+        return answer(control_plane_.reset_provider(*request), response);
+    });
+}
+
+grpc::ServerUnaryReactor* AdminService::ListDataPlanes(
+    grpc::CallbackServerContext* context,
+    const v1::ListDataPlanesRequest*,
+    v1::ListDataPlanesResponse* response
+) {
+    return serve(context, Call{"ListDataPlanes", {}, {}, false}, response, [this, response] {
+        *response = control_plane_.list_data_planes();
+        return Result<void>();
+    });
+}
+
+grpc::ServerUnaryReactor* AdminService::ValidateConfig(
+    grpc::CallbackServerContext* context,
+    const v1::ValidateConfigRequest* request,
+    v1::ValidateConfigResponse* response
+) {
+    Call call{"ValidateConfig", request->file_name(), {}, false};
+    return serve(context, std::move(call), response, [this, request, response] {
+        *response = control_plane_.validate(*request);
+        return Result<void>();
+    });
+}
+
+grpc::ServerUnaryReactor* AdminService::ReloadConfig(
+    grpc::CallbackServerContext* context,
+    const v1::ReloadConfigRequest* request,
+    v1::ChangeResponse* response
+) {
+    Call call{"ReloadConfig", {}, request->context(), true};
+    return serve(context, std::move(call), response, [this, response]() -> Result<void> {
+        ReloadOutcome outcome = control_plane_.reload("balancerctl config reload");
+        if (outcome.result == ReloadResult::kRefused) {
+            return invalid(
+                outcome.message + ":\n" + to_lines(outcome.problems, kProblemLinesMax)
+            );
+        }
+        v1::GetStatusResponse status = control_plane_.status();
+        *response->mutable_version() = status.head();
+        response->set_changed(outcome.result == ReloadResult::kChanged);
+        response->set_message(outcome.message);
+        *response->mutable_warnings() = status.notices();
+        return {};
+    });
+}
+
+grpc::ServerUnaryReactor* AdminService::ShowConfig(
+    grpc::CallbackServerContext* context,
+    const v1::ShowConfigRequest*,
+    v1::ShowConfigResponse* response
+) {
+    return serve(context, Call{"ShowConfig", {}, {}, false}, response, [this, response] {
+        *response = control_plane_.show_config();
+        return Result<void>();
+    });
+}
+
+}  // namespace balancer::controlplane

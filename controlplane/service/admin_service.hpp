@@ -1,0 +1,89 @@
+// The Admin service of admin.proto: checks the token, hands each call to the control plane's loop, masks the answer.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <functional>
+#include <string>
+
+#include "balancer/v1/admin.grpc.pb.h"
+#include "base/log.hpp"
+#include "base/result.hpp"
+#include "controlplane/control_plane.hpp"
+
+namespace balancer::controlplane {
+
+// Methods are called on gRPC's threads and do nothing there but check the token and post. The loop must run until the
+// gRPC server has shut down: each call ends there.
+class AdminService final : public v1::Admin::CallbackService {
+  public:
+    AdminService(
+        boost::asio::io_context& context, Log& log, ControlPlane& control_plane, std::string token
+    );
+
+    grpc::ServerUnaryReactor* GetStatus(
+        grpc::CallbackServerContext* context,
+        const v1::GetStatusRequest* request,
+        v1::GetStatusResponse* response
+    ) override;
+    grpc::ServerUnaryReactor* ListProviders(
+        grpc::CallbackServerContext* context,
+        const v1::ListProvidersRequest* request,
+        v1::ListProvidersResponse* response
+    ) override;
+    grpc::ServerUnaryReactor* SetProviderEnabled(
+        grpc::CallbackServerContext* context,
+        const v1::SetProviderEnabledRequest* request,
+        v1::ChangeResponse* response
+    ) override;
+    grpc::ServerUnaryReactor* ResetProvider(
+        grpc::CallbackServerContext* context,
+        const v1::ResetProviderRequest* request,
+        v1::ChangeResponse* response
+    ) override;
+    grpc::ServerUnaryReactor* ListDataPlanes(
+        grpc::CallbackServerContext* context,
+        const v1::ListDataPlanesRequest* request,
+        v1::ListDataPlanesResponse* response
+    ) override;
+    grpc::ServerUnaryReactor* ValidateConfig(
+        grpc::CallbackServerContext* context,
+        const v1::ValidateConfigRequest* request,
+        v1::ValidateConfigResponse* response
+    ) override;
+    grpc::ServerUnaryReactor* ReloadConfig(
+        grpc::CallbackServerContext* context,
+        const v1::ReloadConfigRequest* request,
+        v1::ChangeResponse* response
+    ) override;
+    grpc::ServerUnaryReactor* ShowConfig(
+        grpc::CallbackServerContext* context,
+        const v1::ShowConfigRequest* request,
+        v1::ShowConfigResponse* response
+    ) override;
+
+  private:
+    // What one call is, for the log.
+    struct Call {
+        const char* name = "";
+        std::string target;
+        v1::ChangeContext context;  // empty for calls that change nothing
+        bool changes = false;
+    };
+
+    // `work` runs on the loop and fills the response, which is masked after it.
+    grpc::ServerUnaryReactor* serve(
+        grpc::CallbackServerContext* context,
+        Call call,
+        google::protobuf::Message* response,
+        std::function<Result<void>()> work
+    );
+    bool authorized(const grpc::CallbackServerContext& context) const;
+    void log_call(const Call& call, const std::string& peer, const grpc::Status& status);
+
+    boost::asio::io_context& loop_;
+    Log& log_;
+    ControlPlane& control_plane_;
+    const std::string expected_;  // the whole metadata value
+};
+
+}  // namespace balancer::controlplane

@@ -1,0 +1,229 @@
+#include "dataplane/control/control.hpp"
+
+#include <fmt/format.h>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "base/file.hpp"
+#include "dataplane/control/applier.hpp"
+#include "dataplane/control/local_breaker.hpp"
+#include "dataplane/control/manage_client.hpp"
+#include "dataplane/control/reporter.hpp"
+#include "dataplane/control/status_board.hpp"
+#include "dataplane/control/subscriber.hpp"
+#include "model/from_proto.hpp"
+
+namespace balancer::dataplane {
+
+namespace net = boost::asio;
+
+// Everything but report(), manage() and status() happens on the one thread that runs the loop. The loop is shared with
+// the calls under way, whose last post may still be returning on a thread of gRPC when the Control is gone.
+class Control::Impl {
+  public:
+    Impl(ControlOptions options, ControlCallbacks callbacks, Log& log);
+
+    void start();
+    void stop();
+    void report(AttemptOutcome outcome);
+    void manage(ManageCall call, std::function<void(ManageAnswer)> done);
+    ControlStatus status() const { return board_.read(); }
+
+  private:
+    Subscriber::Hooks hooks();
+    void take(Applied& applied);
+    void log_snapshot(const Applied& applied);
+    void judge(const AttemptOutcome& outcome);
+    void show_health();
+
+    const ControlOptions options_;
+    const std::string instance_id_ = random_hex(8);
+    ControlCallbacks callbacks_;
+    Log& log_;
+    std::shared_ptr<net::io_context> loop_ = std::make_shared<net::io_context>(1);
+    std::optional<net::executor_work_guard<net::io_context::executor_type>> work_;
+    StatusBoard board_;
+    ProviderSlots slots_;
+    Applier applier_{slots_};
+    LocalBreaker breaker_{slots_};
+    Reporter reporter_;
+    ManageClient manage_;
+    Subscriber subscriber_;
+    net::steady_timer age_timer_{*loop_};
+    bool stopping_ = false;
+    std::string last_refusal_;  // as logged
+    std::thread thread_;
+};
+
+Control::Impl::Impl(ControlOptions options, ControlCallbacks callbacks, Log& log)
+    : options_(std::move(options)),
+      callbacks_(std::move(callbacks)),
+      log_(log),
+      reporter_(
+          loop_,
+          {options_.id, instance_id_, options_.token},
+          callbacks_.collect_totals,
+          board_,
+          log
+      ),
+      manage_(loop_, options_.token),
+      subscriber_(
+          loop_,
+          options_.addresses,
+          {options_.id, instance_id_, options_.token},
+          hooks(),
+          applier_,
+          board_,
+          log
+      ) {}
+
+void Control::Impl::start() {
+    work_.emplace(loop_->get_executor());
+    net::post(*loop_, [this] { subscriber_.start(); });
+    thread_ = std::thread([this] { loop_->run(); });
+}
+
+void Control::Impl::stop() {
+    if (!thread_.joinable()) return;
+    net::post(*loop_, [this] {
+        stopping_ = true;
+        subscriber_.stop();
+        reporter_.stop();
+        manage_.stop();
+        age_timer_.cancel();
+        // The loop runs on until each cancelled call has said its last word.
+        work_.reset();
+    });
+    thread_.join();
+}
+
+void Control::Impl::report(AttemptOutcome outcome) {
+    net::post(*loop_, [this, outcome = std::move(outcome)] { judge(outcome); });
+}
+
+void Control::Impl::manage(ManageCall call, std::function<void(ManageAnswer)> done) {
+    net::post(*loop_, [this, call = std::move(call), done = std::move(done)]() mutable {
+        manage_.call(std::move(call), std::move(done));
+    });
+}
+
+Subscriber::Hooks Control::Impl::hooks() {
+    Subscriber::Hooks hooks;
+    hooks.on_applied = [this](Applied& applied) { take(applied); };
+    hooks.on_connected = [this](std::shared_ptr<grpc::Channel> channel, const v1::Welcome& welcome) {
+        manage_.set_channel(channel);
+        reporter_.connected(std::move(channel), Milliseconds(welcome.report_interval_ms()));
+    };
+    hooks.on_lost = [this] {
+        manage_.set_channel(nullptr);
+        reporter_.lost();
+    };
+    hooks.in_flight = callbacks_.in_flight;
+    hooks.ready = callbacks_.ready;
+    return hooks;
+}
+
+void Control::Impl::take(Applied& applied) {
+    log_snapshot(applied);
+    bool health_changed = false;
+    if (applied.snapshot) {
+        breaker_.configure(*applied.snapshot);
+        callbacks_.on_snapshot(std::move(applied.snapshot));
+        health_changed = true;
+    }
+    // Each time, changed or not: a provider that has just come in needs what was said of it before.
+    if (applied.health) {
+        health_changed = breaker_.fleet(*applied.health, applier_.version().epoch()) || health_changed;
+    }
+    if (health_changed) show_health();
+}
+
+void Control::Impl::log_snapshot(const Applied& applied) {
+    const v1::Version& version = applier_.version();
+    if (!applied.accepted) {
+        std::uint64_t seq = applied.answer.nack().rejected().seq();
+        std::string line = fmt::format("version seq {}: {}", seq, applied.refusal);
+        // A control plane that must not be followed offers the same at each reconnect.
+        if (line == std::exchange(last_refusal_, line)) return;
+        log_.emit(
+            LogLevel::kError,
+            LogEvent::kSnapshotRefused,
+            fmt::format(
+                "an update is refused, version ({}, {}) stays in force: {}",
+                version.epoch(),
+                version.seq(),
+                applied.refusal
+            )
+        );
+        return;
+    }
+    last_refusal_.clear();
+    if (!applied.snapshot) return;
+    log_.emit(
+        LogLevel::kInfo,
+        LogEvent::kSnapshotApplied,
+        fmt::format(
+            "configuration of version ({}, {}) is in force: {} providers, {} routes",
+            version.epoch(),
+            version.seq(),
+            applied.snapshot->providers.size(),
+            applied.snapshot->routes.size()
+        ),
+        {{"epoch", version.epoch()}, {"seq", version.seq()}}
+    );
+    for (const Quarantined& item : applied.quarantined) {
+        log_.emit(
+            LogLevel::kWarning,
+            LogEvent::kProviderQuarantined,
+            fmt::format("{} is left out: {}: {}", item.resource, item.field_path, item.message)
+        );
+    }
+}
+
+void Control::Impl::judge(const AttemptOutcome& outcome) {
+    if (stopping_) return;
+    if (breaker_.record(outcome, unix_now())) show_health();
+    reporter_.signal(to_signal(outcome));
+}
+
+// Posts the view, and again when the first thing in it is over.
+void Control::Impl::show_health() {
+    UnixMs now = unix_now();
+    callbacks_.on_health(breaker_.view(now));
+    std::optional<UnixMs> expiry = breaker_.next_expiry(now);
+    if (!expiry) {
+        age_timer_.cancel();
+        return;
+    }
+    age_timer_.expires_after(Milliseconds(*expiry - now));
+    age_timer_.async_wait([this](const ErrorCode& ec) {
+        if (ec || stopping_) return;
+        breaker_.age(unix_now());
+        show_health();
+    });
+}
+
+Control::Control(ControlOptions options, ControlCallbacks callbacks, Log& log)
+    : impl_(std::make_unique<Impl>(std::move(options), std::move(callbacks), log)) {}
+
+Control::~Control() { stop(); }
+
+void Control::start() { impl_->start(); }
+
+void Control::stop() { impl_->stop(); }
+
+void Control::report(AttemptOutcome outcome) { impl_->report(std::move(outcome)); }
+
+void Control::manage(ManageCall call, std::function<void(ManageAnswer)> done) {
+    impl_->manage(std::move(call), std::move(done));
+}
+
+ControlStatus Control::status() const { return impl_->status(); }
+
+}  // namespace balancer::dataplane

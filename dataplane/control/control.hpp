@@ -1,0 +1,103 @@
+// The data plane's side of the sync protocol: what the workers know of it.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/log.hpp"
+#include "model/failure.hpp"
+#include "model/health.hpp"
+#include "model/snapshot.hpp"
+
+namespace balancer::dataplane {
+
+struct ControlOptions {
+    std::vector<std::string> addresses;  // HOST:PORT of control planes, tried in turn
+    std::string token;                   // of the DataPlane service
+    std::filesystem::path state_dir;
+    std::string id;                      // the replica's name
+};
+
+// Cumulative since the process started.
+struct ProviderTotals {
+    std::string provider;
+    std::uint64_t attempts = 0;
+    std::uint64_t successes = 0;
+    std::uint64_t failures[kFailureClasses] = {};
+    std::uint64_t ttfb_ms_sum = 0;
+    std::uint64_t ttfb_count = 0;
+};
+
+// All called on the control thread; none may block.
+struct ControlCallbacks {
+    std::function<void(std::shared_ptr<const Snapshot>)> on_snapshot;
+    std::function<void(std::shared_ptr<const HealthView>)> on_health;
+    std::function<std::vector<ProviderTotals>()> collect_totals;
+    std::function<std::uint32_t()> in_flight;
+    std::function<bool()> ready;
+};
+
+struct ManageAnswer {
+    unsigned status = 0;  // 0: the control plane cannot be reached; `body` says why
+    std::string content_type;
+    std::string body;
+};
+
+struct ManageCall {
+    std::string method;
+    std::string path;
+    std::string query;
+    std::string body;
+    std::string client_key_name;
+    std::string remote;
+};
+
+// For metrics and pages.
+struct ControlStatus {
+    bool connected = false;
+    SnapshotVersion applied;       // seq 0: none yet
+    std::uint64_t head_seq = 0;    // the newest that the control plane has told of
+    UnixMs applied_at = 0;
+    UnixMs last_heard = 0;         // from the control plane
+    std::uint64_t updates_applied = 0;
+    std::uint64_t updates_refused = 0;
+    std::uint64_t reconnects = 0;
+    std::uint64_t signals_sent = 0;
+    std::uint64_t signals_dropped = 0;
+};
+
+// Owns one thread with its own io_context: subscriber, reporter and the local breaker live there. Keeps serving on the last
+// snapshot when the control plane is away, and reconnects with full jitter.
+class Control {
+  public:
+    Control(ControlOptions options, ControlCallbacks callbacks, Log& log);
+    ~Control();  // stops
+    Control(const Control&) = delete;
+    Control& operator=(const Control&) = delete;
+
+    void start();
+
+    // Ends the streams and joins the thread. No callback runs after it returns.
+    void stop();
+
+    // Thread-safe; called by workers for each failed attempt, and for a success that HealthView asked to watch. The
+    // local breaker judges it at once; on_health follows within microseconds.
+    void report(AttemptOutcome outcome);
+
+    // Thread-safe. `done` runs on the control thread, within 10 s.
+    void manage(ManageCall call, std::function<void(ManageAnswer)> done);
+
+    // Thread-safe.
+    ControlStatus status() const;
+
+  private:
+    class Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace balancer::dataplane

@@ -1,0 +1,126 @@
+#include "dataplane/control/reporter.hpp"
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+#include "balancer/v1/data_plane.grpc.pb.h"
+#include "dataplane/control/channel.hpp"
+
+namespace balancer::dataplane {
+
+Reporter::Reporter(
+    std::shared_ptr<boost::asio::io_context> loop,
+    Identity identity,
+    std::function<std::vector<ProviderTotals>()> collect_totals,
+    StatusBoard& board,
+    Log& log
+)
+    : loop_(std::move(loop)),
+      identity_(std::move(identity)),
+      collect_totals_(std::move(collect_totals)),
+      board_(board),
+      log_(log),
+      queue_(identity_.dp_id, identity_.instance_id),
+      backoff_(std::random_device{}()),
+      tick_timer_(*loop_),
+      open_timer_(*loop_) {}
+
+void Reporter::connected(std::shared_ptr<grpc::Channel> channel, Milliseconds interval) {
+    lost();
+    channel_ = std::move(channel);
+    interval_ = std::clamp(interval, Milliseconds(100), Milliseconds(60'000));
+    drop_logged_ = false;
+    backoff_.reset();
+    open();
+    tick();
+}
+
+void Reporter::lost() {
+    channel_.reset();
+    close();
+    tick_timer_.cancel();
+    open_timer_.cancel();
+}
+
+void Reporter::signal(v1::Signal signal) {
+    bool room = queue_.push(std::move(signal));
+    if (!room) {
+        board_.change([&](ControlStatus& status) { status.signals_dropped = queue_.dropped(); });
+        if (!std::exchange(drop_logged_, true)) {
+            log_.emit(
+                LogLevel::kWarning,
+                LogEvent::kReportDropped,
+                "more provider failures wait for the control plane than are kept; the oldest are dropped",
+                {{"kept", ReportQueue::kSignalsMax}}
+            );
+        }
+    }
+    if (stream_ && !sent_) send({});
+}
+
+void Reporter::stop() { lost(); }
+
+void Reporter::open() {
+    auto stub = v1::DataPlane::NewStub(channel_);
+    stream_ = std::make_shared<Stream>(loop_);
+    sent_ = false;
+    set_token(stream_->context(), identity_.token);
+    stub->async()->Report(&stream_->context(), stream_.get());
+    Stream::Handlers handlers;
+    handlers.on_message = [this](const v1::ReportResponse& response) { acknowledged(response); };
+    handlers.on_done = [this](const grpc::Status&) {
+        stream_.reset();
+        open_later();
+    };
+    stream_->start(std::move(handlers));
+    if (queue_.has_news()) send({});
+}
+
+void Reporter::close() {
+    if (stream_) stream_->close();
+    stream_.reset();
+    sent_ = false;
+}
+
+void Reporter::acknowledged(const v1::ReportResponse& response) {
+    if (!queue_.acknowledge(response.acked_report_seq())) return;
+    backoff_.reset();
+    sent_ = false;
+    if (queue_.has_news()) send({});
+}
+
+void Reporter::send(const std::vector<ProviderTotals>& totals) {
+    const v1::ReportRequest& report = queue_.next(totals);
+    if (report.report_seq() > counted_seq_) {
+        counted_seq_ = report.report_seq();
+        auto count = static_cast<std::uint64_t>(report.signals_size());
+        board_.change([&](ControlStatus& status) { status.signals_sent += count; });
+    }
+    sent_ = true;
+    sent_at_ = steady_now();
+    stream_->send(report);
+}
+
+void Reporter::tick() {
+    tick_timer_.expires_after(interval_);
+    tick_timer_.async_wait([this](const ErrorCode& ec) {
+        if (ec || !channel_) return;
+        if (stream_ && !sent_) {
+            send(collect_totals_());
+        } else if (stream_ && steady_now() - sent_at_ > kAckMax) {
+            close();
+            open_later();
+        }
+        tick();
+    });
+}
+
+void Reporter::open_later() {
+    open_timer_.expires_after(backoff_.next());
+    open_timer_.async_wait([this](const ErrorCode& ec) {
+        if (!ec && channel_ && !stream_) open();
+    });
+}
+
+}  // namespace balancer::dataplane

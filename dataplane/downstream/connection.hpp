@@ -1,0 +1,36 @@
+// One client connection: heads in, one exchange after the other.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/tcp.hpp>
+
+#include "dataplane/downstream/client_stream.hpp"
+#include "dataplane/worker_state.hpp"
+
+namespace balancer::dataplane {
+
+// Lives and dies on one worker; registered there so that a stop can close it.
+class Connection {
+  public:
+    Connection(WorkerState& worker, boost::asio::ip::tcp::socket socket);
+
+    // Serves until the client or an error ends it.
+    boost::asio::awaitable<void> run();
+
+    // Drain: closes at once when no exchange is running, else after it.
+    void close_when_idle();
+    void close_now();
+
+  private:
+    enum class Next { kExchange, kClose };
+
+    boost::asio::awaitable<Next> read_head(Buffer& input, std::size_t& head_size);
+    boost::asio::awaitable<void> refuse(unsigned status, std::string_view why);
+
+    WorkerState& worker_;
+    ClientStream client_;
+    bool idle_ = true;
+    bool closing_ = false;
+};
+
+}  // namespace balancer::dataplane

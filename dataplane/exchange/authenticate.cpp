@@ -1,0 +1,42 @@
+// Who may come in: client keys, in either header that clients use.
+#include "base/file.hpp"
+#include "dataplane/exchange/exchange.hpp"
+#include "dataplane/wire/upstream_head.hpp"
+
+namespace balancer::dataplane {
+
+Exchange::Refusal Exchange::authenticate() {
+    if (!settings().auth_enabled) return {};
+    if (settings().exempt_paths.contains(std::string(head_.path))) return {};
+    bool presented = false;
+    for (const wire::HeaderField& field : head_.fields) {
+        bool bearer = wire::equals_lower(field.name, "authorization");
+        if (!bearer && !wire::equals_lower(field.name, "x-api-key")) continue;
+        std::string_view key = bearer ? wire::bearer_value(field.value) : field.value;
+        if (key.empty()) continue;
+        presented = true;
+        std::string digest = sha256(key);
+        // All keys are compared, so that the time tells nothing of which one matched.
+        const ClientKey* matched = nullptr;
+        for (const ClientKey& known : settings().client_keys) {
+            if (equal_in_constant_time(known.sha256, digest)) matched = &known;
+        }
+        if (matched == nullptr) continue;
+        balancer_key_ = std::string(key);
+        record_.client_key = matched->name;
+        return {};
+    }
+    wire::LocalError error;
+    error.status = 401;
+    error.type = "authentication_error";
+    error.code = "AUTH_FAILED";
+    error.message = presented
+                        ? "The balancer does not know this API key: check ANTHROPIC_AUTH_TOKEN or "
+                          "ANTHROPIC_API_KEY against the balancer's auth.api_keys."
+                        : "The balancer asks for an API key: set ANTHROPIC_AUTH_TOKEN to one of its "
+                          "auth.api_keys.";
+    error.retry = false;
+    return LocalFailure{Outcome::kUnauthorized, std::move(error)};
+}
+
+}  // namespace balancer::dataplane

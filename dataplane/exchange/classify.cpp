@@ -1,0 +1,190 @@
+#include "dataplane/exchange/classify.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <ctime>
+
+#include "base/ascii.hpp"
+#include "base/redact.hpp"
+#include "dataplane/wire/body_scan.hpp"
+
+namespace balancer::dataplane {
+namespace {
+
+constexpr std::size_t kDetailBytesMax = 300;
+
+std::string shorten(std::string_view text) {
+    std::string out = redact(text.substr(0, kDetailBytesMax));
+    for (char& c : out) {
+        if (static_cast<unsigned char>(c) < 0x20) c = ' ';
+    }
+    return out;
+}
+
+// The text of the operator's pattern that matches, or nothing.
+std::string matching_pattern(std::string_view body, const Settings& settings) {
+    if (!settings.body_patterns) return {};
+    std::vector<int> hits;
+    if (!settings.body_patterns->Match(re2::StringPiece(body.data(), body.size()), &hits)) return {};
+    if (hits.empty()) return {};
+    return settings.body_pattern_texts[static_cast<std::size_t>(hits.front())];
+}
+
+template <class Number>
+bool parse_number(std::string_view text, Number& value) {
+    auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return problem == std::errc() && end == text.data() + text.size();
+}
+
+// RFC 9110 section 5.6.7, the form that every server sends: Sun, 06 Nov 1994 08:49:37 GMT. 0: not a date.
+UnixMs parse_http_date(std::string_view text) {
+    std::tm parts{};
+    std::string copy(text);
+    const char* end = ::strptime(copy.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
+    if (end == nullptr || *end != '\0') return 0;
+    return static_cast<UnixMs>(::timegm(&parts)) * 1000;
+}
+
+// Seconds since 1970, or an RFC 3339 time in UTC.
+UnixMs parse_reset(std::string_view text) {
+    std::int64_t seconds = 0;
+    if (parse_number(text, seconds)) return seconds * 1000;
+    std::tm parts{};
+    std::string copy(text);
+    const char* end = ::strptime(copy.c_str(), "%Y-%m-%dT%H:%M:%S", &parts);
+    return end == nullptr ? 0 : static_cast<UnixMs>(::timegm(&parts)) * 1000;
+}
+
+bool says_no_credit(std::string_view message) {
+    std::string text = to_lower(message);
+    return text.find("credit balance is too low") != std::string::npos ||
+           text.find("insufficient credit") != std::string::npos ||
+           text.find("insufficient_quota") != std::string::npos;
+}
+
+// The class that a status has by itself. kClient: the request is at fault.
+FailureClass class_of_status(unsigned status, const wire::ErrorWords& words, const Provider& provider) {
+    if (status == 529 || words.type == "overloaded_error") return FailureClass::kOverloaded;
+    if (status == 429) return FailureClass::kRateLimited;
+    if (status == 402 || says_no_credit(words.message) || says_no_credit(words.type)) {
+        return FailureClass::kQuota;
+    }
+    if (status == 401 || status == 403) {
+        return provider.auth_type == AuthType::kPassthrough ? FailureClass::kClient
+                                                            : FailureClass::kAuth;
+    }
+    if (status == 408) return FailureClass::kTimeout;
+    if (status >= 500) return FailureClass::kUpstream5xx;
+    return FailureClass::kClient;
+}
+
+FailureClass class_of_type(std::string_view type, const Provider& provider) {
+    if (type == "overloaded_error") return FailureClass::kOverloaded;
+    if (type == "rate_limit_error") return FailureClass::kRateLimited;
+    if (type == "billing_error") return FailureClass::kQuota;
+    if (type == "authentication_error" || type == "permission_error") {
+        return provider.auth_type == AuthType::kPassthrough ? FailureClass::kClient
+                                                            : FailureClass::kAuth;
+    }
+    if (type == "invalid_request_error" || type == "not_found_error" || type == "request_too_large") {
+        return FailureClass::kClient;
+    }
+    if (type == "timeout_error") return FailureClass::kTimeout;
+    return FailureClass::kUpstream5xx;
+}
+
+}  // namespace
+
+UnixMs retry_time(const wire::ResponseHead& head, UnixMs now) {
+    UnixMs at = 0;
+    if (auto text = wire::find_field(head.fields, "retry-after")) {
+        double seconds = 0;
+        if (parse_number(*text, seconds) && seconds >= 0 && seconds < 1e9) {
+            at = now + static_cast<UnixMs>(seconds * 1000);
+        } else {
+            at = parse_http_date(*text);
+        }
+    } else if (auto ms_text = wire::find_field(head.fields, "retry-after-ms")) {
+        std::int64_t ms = 0;
+        if (parse_number(*ms_text, ms) && ms >= 0) at = now + ms;
+    }
+    auto status = wire::find_field(head.fields, "anthropic-ratelimit-unified-status");
+    auto reset = wire::find_field(head.fields, "anthropic-ratelimit-unified-reset");
+    if (reset && status && wire::equals_lower(*status, "rejected")) {
+        at = std::max(at, parse_reset(*reset));
+    }
+    return at > now ? at : 0;
+}
+
+Verdict classify_status(
+    const wire::ResponseHead& head,
+    std::string_view body,
+    const Provider& provider,
+    const Settings& settings,
+    UnixMs now
+) {
+    wire::ErrorWords words = wire::read_error_words(body);
+    Verdict verdict;
+    verdict.http_status = head.status;
+    verdict.failure = class_of_status(head.status, words, provider);
+    verdict.detail = shorten(words.message.empty() ? body : std::string_view(words.message));
+    verdict.retry_at = retry_time(head, now);
+    bool listed = settings.http_codes.contains(head.status);
+    std::string pattern = matching_pattern(body, settings);
+    if (verdict.failure == FailureClass::kClient && (listed || !pattern.empty())) {
+        verdict.failure = FailureClass::kPattern;
+    }
+    verdict.try_next = verdict.failure != FailureClass::kClient;
+    // A rate limit without a reset says nothing about the next request, unless the operator lists it.
+    verdict.counted = listed || !pattern.empty() ||
+                      (verdict.try_next && verdict.failure != FailureClass::kRateLimited);
+    return verdict;
+}
+
+Verdict classify_error_object(
+    std::string_view json, const Provider& provider, const Settings& settings
+) {
+    wire::ErrorWords words = wire::read_error_words(json);
+    Verdict verdict;
+    verdict.failure = class_of_type(words.type, provider);
+    if (says_no_credit(words.message)) verdict.failure = FailureClass::kQuota;
+    verdict.detail = shorten(
+        fmt::format("{} inside a 200 answer: {}", words.type.empty() ? "error" : words.type, words.message)
+    );
+    bool pattern = !matching_pattern(json, settings).empty();
+    if (verdict.failure == FailureClass::kClient && pattern) verdict.failure = FailureClass::kPattern;
+    verdict.try_next = verdict.failure != FailureClass::kClient;
+    verdict.counted = pattern || (verdict.try_next && verdict.failure != FailureClass::kRateLimited);
+    return verdict;
+}
+
+Verdict classify_plain_body(std::string_view body, const Settings& settings) {
+    Verdict verdict;
+    std::string pattern = matching_pattern(body, settings);
+    if (pattern.empty()) return verdict;
+    verdict.failure = FailureClass::kPattern;
+    verdict.counted = true;
+    verdict.try_next = true;
+    verdict.detail = shorten("body matches '" + pattern + "': " + std::string(body));
+    return verdict;
+}
+
+Verdict classify_transport(FailureClass failure, std::string detail, const Settings& settings) {
+    Verdict verdict;
+    verdict.failure = failure;
+    verdict.try_next = true;
+    verdict.counted = true;
+    std::string text = to_lower(detail);
+    auto hit = std::find_if(
+        settings.exception_patterns.begin(),
+        settings.exception_patterns.end(),
+        [&](const std::string& pattern) { return text.find(pattern) != std::string::npos; }
+    );
+    if (hit != settings.exception_patterns.end()) detail += " (matches '" + *hit + "')";
+    verdict.detail = shorten(detail);
+    return verdict;
+}
+
+}  // namespace balancer::dataplane

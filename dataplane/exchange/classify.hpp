@@ -1,0 +1,48 @@
+// What an attempt's end means: for the client, for the next candidate, and for the provider's health. Pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/clock.hpp"
+#include "dataplane/upstream/response.hpp"
+#include "dataplane/wire/http_head.hpp"
+#include "model/failure.hpp"
+#include "model/snapshot.hpp"
+
+namespace balancer::dataplane {
+
+struct Verdict {
+    FailureClass failure = FailureClass::kNone;  // kNone: a good answer
+    bool counted = false;     // held against the provider's health
+    bool try_next = false;    // another candidate may do better; else the answer is the client's
+    unsigned http_status = 0;
+    UnixMs retry_at = 0;      // told by the provider; 0: not told
+    std::string detail;       // redacted words
+};
+
+// A status of 400 or more, with as much of its body as was read.
+Verdict classify_status(
+    const wire::ResponseHead& head,
+    std::string_view body,
+    const Provider& provider,
+    const Settings& settings,
+    UnixMs now
+);
+
+// An error object inside a 2xx answer, or the data of an `event: error` before any content.
+Verdict classify_error_object(
+    std::string_view json, const Provider& provider, const Settings& settings
+);
+
+// A 2xx body that is neither JSON nor an event stream: good, unless the operator's patterns say otherwise.
+Verdict classify_plain_body(std::string_view body, const Settings& settings);
+
+// Anything below HTTP: connect, TLS, timeout, cut, malformed.
+Verdict classify_transport(FailureClass failure, std::string detail, const Settings& settings);
+
+// When a 429 or 5xx says that it may be tried again: retry-after (seconds or date), retry-after-ms, or the reset of a
+// rejected anthropic-ratelimit-unified window. Unix ms; 0: not told.
+UnixMs retry_time(const wire::ResponseHead& head, UnixMs now);
+
+}  // namespace balancer::dataplane

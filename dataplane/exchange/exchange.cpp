@@ -1,0 +1,117 @@
+#include "dataplane/exchange/exchange.hpp"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "base/net.hpp"
+
+namespace balancer::dataplane {
+namespace {
+
+Operation operation_of(const wire::RequestHead& head) {
+    bool post = head.method == "POST";
+    bool get = head.method == "GET";
+    if (head.path == "/v1/messages") return post ? Operation::kMessages : Operation::kUnknown;
+    if (head.path == "/v1/messages/count_tokens" && post) return Operation::kCountTokens;
+    if (head.method == "HEAD") return Operation::kProbe;
+    if (head.path == "/" && get) return Operation::kInfo;
+    if (head.path == "/health" && get) return Operation::kHealth;
+    if (head.path == "/providers" || head.path.starts_with("/providers/")) return Operation::kManagement;
+    return Operation::kUnknown;
+}
+
+}  // namespace
+
+std::string make_request_id(WorkerState& worker) { return fmt::format("bal_{:016x}", worker.random()); }
+
+Exchange::Exchange(
+    WorkerState& worker,
+    ClientStream& client,
+    const wire::RequestHead& head,
+    Buffer& input,
+    std::size_t head_size
+)
+    : worker_(worker),
+      client_(client),
+      head_(head),
+      input_(input),
+      input_used_(head_size),
+      operation_(operation_of(head)),
+      snapshot_(worker.snapshot),
+      health_(worker.health),
+      silence_(worker.sweep, [this] { on_silence(); }) {
+    record_.request_id = make_request_id(worker);
+    record_.at = unix_now();
+    record_.remote = client.remote();
+    record_.method = head.method;
+    record_.path = head.path;
+    record_.worker = worker.name;
+    record_.snapshot_seq = snapshot_ ? snapshot_->version.seq : 0;
+    body_read_ = head.framing == wire::Framing::kNone;
+    worker_.metrics.in_flight.add();
+}
+
+Exchange::~Exchange() {
+    worker_.body_memory -= body_admitted_;
+    worker_.metrics.body_memory.set(worker_.body_memory);
+    worker_.metrics.in_flight.sub();
+}
+
+// The life of a request. Each step either goes on or ends with an answer; finish() follows on every path.
+net::awaitable<void> Exchange::serve() {
+    if (operation_ == Operation::kProbe) co_return co_await reply(200, "text/plain", "");
+    if (!snapshot_) {
+        wire::LocalError error;
+        error.status = 503;
+        error.type = "provider_error";
+        error.code = "NOT_READY";
+        error.message = "The balancer has no configuration from its control plane yet.";
+        error.retry_after_seconds = 2;
+        co_return co_await fail({Outcome::kNotReady, std::move(error)});
+    }
+    if (Refusal refused = authenticate()) co_return co_await fail(*std::move(refused));
+    if (operation_ != Operation::kMessages && operation_ != Operation::kCountTokens) {
+        co_return co_await serve_page();
+    }
+    Refusal unread = co_await read_body();
+    if (client_gone_) co_return;
+    if (unread) co_return co_await fail(*std::move(unread));
+    if (Refusal refused = inspect()) co_return co_await fail(*std::move(refused));
+
+    Plan plan = make_plan();
+    if (plan.candidates.empty()) co_return co_await fail(no_candidate(plan));
+    client_.watch([this] { on_client_gone(); });
+    if (fields_.stream) silence_.arm(client_.last_write() + settings().ping_interval);
+    co_await try_candidates(plan);
+}
+
+net::awaitable<Exchange::After> Exchange::run() {
+    client_.set_deadline(SweepEntry::kNever);
+    co_await serve();
+    silence_.disarm();
+    active_ = nullptr;
+    co_await client_.settle();
+    finish();
+    std::size_t rest = input_.size() - input_used_;
+    std::memmove(input_.data(), input_.data() + input_used_, rest);
+    input_.resize(rest);
+    if (client_gone_) co_return After::kClose;
+    if (!body_read_) co_return After::kLinger;
+    co_return wants_close() ? After::kClose : After::kKeepAlive;
+}
+
+bool Exchange::wants_close() const {
+    return close_after_ || !head_.keep_alive || worker_.draining || !body_read_;
+}
+
+void Exchange::on_client_gone() {
+    client_gone_ = true;
+    if (active_ != nullptr) active_->abort();
+}
+
+const Timeouts& Exchange::timeouts(const Provider& provider) const {
+    return fields_.stream ? provider.streaming_timeouts : provider.non_streaming_timeouts;
+}
+
+}  // namespace balancer::dataplane

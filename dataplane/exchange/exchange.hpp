@@ -1,0 +1,153 @@
+// One request and its answer. exchange.cpp reads as the table of contents; each phase has a file of its own.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dataplane/downstream/client_stream.hpp"
+#include "dataplane/exchange/classify.hpp"
+#include "dataplane/exchange/intent.hpp"
+#include "dataplane/exchange/rank.hpp"
+#include "dataplane/telemetry/access_log.hpp"
+#include "dataplane/upstream/response.hpp"
+#include "dataplane/wire/downstream_head.hpp"
+#include "dataplane/wire/sse.hpp"
+#include "dataplane/worker_state.hpp"
+
+namespace balancer::dataplane {
+
+// "bal_" and 16 hex digits.
+std::string make_request_id(WorkerState& worker);
+
+// A request that ends with an answer of our own.
+struct LocalFailure {
+    Outcome outcome = Outcome::kBadRequest;
+    wire::LocalError error;
+};
+
+// Lives on one worker for one request; run() is called once. `head` points into `input`, which holds the head's bytes
+// and perhaps more; when run() has returned, `input` holds only bytes of the next request.
+class Exchange {
+  public:
+    enum class After {
+        kKeepAlive,
+        kClose,
+        kLinger,  // close, but the client may still be sending
+    };
+
+    Exchange(
+        WorkerState& worker,
+        ClientStream& client,
+        const wire::RequestHead& head,
+        Buffer& input,
+        std::size_t head_size
+    );
+    ~Exchange();
+    Exchange(const Exchange&) = delete;
+    Exchange& operator=(const Exchange&) = delete;
+
+    boost::asio::awaitable<After> run();
+
+  private:
+    using Refusal = std::optional<LocalFailure>;
+
+    boost::asio::awaitable<void> serve();
+    void finish();
+
+    // authenticate.cpp
+    Refusal authenticate();
+
+    // read_body.cpp
+    boost::asio::awaitable<Refusal> read_body();
+    boost::asio::awaitable<Refusal> read_sized_body();
+    boost::asio::awaitable<Refusal> read_chunked_body();
+    Refusal admit(std::uint64_t bytes);
+    Refusal too_large(std::uint64_t limit) const;
+    boost::asio::awaitable<IoResult> receive(char* data, std::size_t size);
+
+    // inspect.cpp
+    Refusal inspect();
+
+    // plan.cpp
+    Plan make_plan();
+    LocalFailure no_candidate(const Plan& plan) const;
+
+    // attempt.cpp
+    boost::asio::awaitable<void> try_candidates(const Plan& plan);
+    boost::asio::awaitable<bool> take_permit(const Plan& plan, const Candidate& candidate, bool last);
+    boost::asio::awaitable<Verdict> attempt(const Candidate& candidate);
+    boost::asio::awaitable<ConnectFailure> connect(const Provider& provider, PooledConnection& connection);
+    boost::asio::awaitable<ReadStatus> ask(PooledConnection connection, const Provider& provider);
+    bool moves_on(const Verdict& verdict, const Provider& provider) const;
+    void note(const Candidate& candidate, const Verdict& verdict, UnixMs started_at);
+    boost::asio::awaitable<void> simulate_delay();
+
+    // judge.cpp
+    boost::asio::awaitable<Verdict> judge(const Provider& provider);
+    boost::asio::awaitable<Verdict> judge_stream(const Provider& provider);
+    boost::asio::awaitable<ReadStatus> hold_body(std::size_t bytes_max);
+
+    // relay.cpp
+    boost::asio::awaitable<void> relay(const Candidate& candidate);
+    wire::BodyFraming begin_relay(const Candidate& candidate, std::string& head);
+    std::size_t whole_events();
+    boost::asio::awaitable<ErrorCode> forward(std::string_view head, std::size_t bytes, bool last);
+    boost::asio::awaitable<void> cut(const Candidate& candidate, const ReadStatus& status);
+
+    // reply.cpp
+    boost::asio::awaitable<void> fail(LocalFailure failure);
+    boost::asio::awaitable<void> give_up(const Plan& plan);
+    boost::asio::awaitable<void> reply(
+        unsigned status, std::string_view content_type, std::string_view body
+    );
+    wire::OwnHeaders own_headers() const;
+    void on_silence();
+
+    // page.cpp
+    boost::asio::awaitable<void> serve_page();
+    boost::asio::awaitable<void> relay_to_control_plane();
+
+    void on_client_gone();
+    const Settings& settings() const { return snapshot_->settings; }
+    const Timeouts& timeouts(const Provider& provider) const;
+    bool wants_close() const;
+
+    WorkerState& worker_;
+    ClientStream& client_;
+    const wire::RequestHead& head_;
+    Buffer& input_;
+    std::size_t input_used_;  // bytes of input_ that belong to this request
+    SteadyTime began_ = steady_now();
+    Operation operation_ = Operation::kUnknown;
+    std::shared_ptr<const Snapshot> snapshot_;
+    std::shared_ptr<const HealthView> health_;
+
+    std::string balancer_key_;  // the client key that let the caller in
+    Buffer body_;
+    std::uint64_t body_admitted_ = 0;
+    bool body_read_ = false;
+    wire::BodyFields fields_;
+    Session session_;
+
+    std::unique_ptr<UpstreamResponse> response_;
+    const Provider* permit_ = nullptr;    // counted in process.in_flight
+    const Provider* counted_ = nullptr;   // counted in the provider's in_flight gauge
+    UpstreamStream* active_ = nullptr;    // what a leaving client aborts
+    wire::SseSplitter events_;
+    std::size_t events_scanned_ = 0;
+    bool saw_message_stop_ = false;
+    bool saw_error_event_ = false;
+    std::size_t attempts_ = 0;
+
+    SweepEntry silence_;
+    bool chunked_out_ = false;
+    bool head_sent_ = false;
+    bool client_gone_ = false;
+    bool close_after_ = false;
+    AccessRecord record_;
+};
+
+}  // namespace balancer::dataplane

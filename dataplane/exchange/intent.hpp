@@ -1,0 +1,36 @@
+// What a client asks for, as far as routing needs to know.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "dataplane/sticky_table.hpp"
+#include "dataplane/wire/body_scan.hpp"
+#include "dataplane/wire/http_head.hpp"
+#include "model/snapshot.hpp"
+
+namespace balancer::dataplane {
+
+// The paths of the client port.
+enum class Operation {
+    kMessages,
+    kCountTokens,
+    kInfo,
+    kHealth,
+    kProbe,      // HEAD / and HEAD /api/hello: Claude Code looks whether anybody is there
+    kManagement, // relayed to the control plane
+    kUnknown,
+};
+
+struct Session {
+    SessionKey key = 0;
+    std::string name;  // what the key was made from, for the log: shortened
+};
+
+// x-claude-code-session-id, else the session in metadata.user_id (both of its forms), else a hash of system, tools and the
+// first user message; one key for everybody with sticky_scope: global.
+Session session_of(
+    const wire::RequestHead& head, const wire::BodyFields& fields, StickyScope scope
+);
+
+}  // namespace balancer::dataplane

@@ -1,0 +1,91 @@
+// The commit barrier: how much of an answer is read before anything goes to the client, and what it turns out to be.
+#include <fmt/format.h>
+
+#include "base/net.hpp"
+#include "dataplane/exchange/exchange.hpp"
+
+namespace balancer::dataplane {
+namespace {
+
+// Errors are small; an answer that is larger than this is none.
+constexpr std::size_t kHeldJsonMax = 64U << 10;
+constexpr std::size_t kHeldErrorMax = 256U << 10;
+
+bool looks_like_json(std::string_view body) {
+    std::size_t at = body.find_first_not_of(" \t\r\n");
+    return at != std::string_view::npos && (body[at] == '{' || body[at] == '[');
+}
+
+}  // namespace
+
+// Reads until the body is complete or `bytes_max` are held.
+net::awaitable<ReadStatus> Exchange::hold_body(std::size_t bytes_max) {
+    ReadStatus status;
+    while (!response_->complete() && response_->body().size() < bytes_max) {
+        status = co_await response_->read_more();
+        if (status.kind != ReadStatus::Kind::kData) break;
+    }
+    co_return status;
+}
+
+net::awaitable<Verdict> Exchange::judge(const Provider& provider) {
+    const wire::ResponseHead& head = response_->head();
+    if (head.status >= 300 && head.status < 400) {
+        auto location = wire::find_field(head.fields, "location");
+        co_return classify_transport(
+            FailureClass::kProtocol,
+            fmt::format("redirect {} to {}: correct base_url", head.status, location.value_or("nowhere")),
+            settings()
+        );
+    }
+    if (wire::is_event_stream(head)) co_return co_await judge_stream(provider);
+    bool is_error = head.status >= 400;
+    ReadStatus status = co_await hold_body(is_error ? kHeldErrorMax : kHeldJsonMax);
+    if (status.kind == ReadStatus::Kind::kFailed && !is_error) {
+        response_.reset();
+        active_ = nullptr;
+        co_return classify_transport(status.failure, std::move(status.detail), settings());
+    }
+    std::string_view body = response_->body();
+    if (is_error) {
+        Verdict verdict = classify_status(head, body, provider, settings(), unix_now());
+        // An error that was cut cannot be passed on as it is; the verdict stands, the words are ours.
+        if (status.kind == ReadStatus::Kind::kFailed) {
+            response_.reset();
+            active_ = nullptr;
+        }
+        co_return verdict;
+    }
+    if (!response_->complete()) co_return Verdict{};
+    if (!looks_like_json(body)) co_return classify_plain_body(body, settings());
+    if (wire::is_error_object(body)) co_return classify_error_object(body, provider, settings());
+    co_return Verdict{};
+}
+
+// Reads on until the first content event: until then the stream can still be exchanged for another one.
+net::awaitable<Verdict> Exchange::judge_stream(const Provider& provider) {
+    wire::SseSplitter events;
+    std::size_t scanned = 0;
+    for (;;) {
+        while (auto event = events.next(response_->body().substr(scanned))) {
+            if (event->kind == wire::SseKind::kContent || event->kind == wire::SseKind::kMessageStop) {
+                co_return Verdict{};
+            }
+            if (event->kind == wire::SseKind::kError) {
+                co_return classify_error_object(event->data, provider, settings());
+            }
+            scanned += event->size;
+        }
+        ReadStatus status = co_await response_->read_more();
+        if (status.kind == ReadStatus::Kind::kData) continue;
+        response_.reset();
+        active_ = nullptr;
+        if (status.kind == ReadStatus::Kind::kEnd) {
+            status.failure = FailureClass::kBrokenStream;
+            status.detail = "the stream ended before any content";
+        }
+        co_return classify_transport(status.failure, std::move(status.detail), settings());
+    }
+}
+
+}  // namespace balancer::dataplane

@@ -1,0 +1,113 @@
+// The client port's own pages, and management paths that the control plane answers.
+#include <fmt/format.h>
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <memory>
+
+#include "base/log.hpp"
+#include "base/net.hpp"
+#include "dataplane/exchange/exchange.hpp"
+
+namespace balancer::dataplane {
+namespace {
+
+constexpr std::size_t kManagementBodyMax = 1U << 20;
+
+LocalFailure page_error(unsigned status, std::string type, std::string message) {
+    wire::LocalError error;
+    error.status = status;
+    error.type = std::move(type);
+    error.message = std::move(message);
+    error.retry = false;
+    return {Outcome::kBadRequest, std::move(error)};
+}
+
+std::size_t count_healthy(const Snapshot& snapshot, const HealthView& health, UnixMs now) {
+    std::size_t healthy = 0;
+    for (const auto& provider : snapshot.providers) {
+        if (!health.benched(provider->slot, now)) ++healthy;
+    }
+    return healthy;
+}
+
+}  // namespace
+
+net::awaitable<void> Exchange::serve_page() {
+    record_.outcome = Outcome::kLocal;
+    std::size_t healthy = count_healthy(*snapshot_, *health_, record_.at);
+    if (operation_ == Operation::kInfo) {
+        std::string body = "{\"service\":";
+        append_json_string(body, settings().app_name);
+        body += ",\"version\":";
+        append_json_string(body, settings().app_version);
+        body += fmt::format(
+            ",\"status\":\"{}\",\"providers_available\":{}}}", healthy > 0 ? "healthy" : "unhealthy", healthy
+        );
+        co_return co_await reply(200, "application/json", body);
+    }
+    if (operation_ == Operation::kHealth) {
+        if (healthy > 0) co_return co_await reply(200, "application/json", "{\"status\":\"healthy\"}");
+        co_return co_await reply(
+            503,
+            "application/json",
+            "{\"status\":\"unhealthy\",\"message\":\"no enabled provider is healthy; see GET /providers\"}"
+        );
+    }
+    if (operation_ == Operation::kManagement) co_return co_await relay_to_control_plane();
+    if (head_.path == "/v1/messages") {
+        co_return co_await fail(page_error(405, "invalid_request_error", "/v1/messages takes POST."));
+    }
+    co_return co_await fail(page_error(
+        404,
+        "not_found_error",
+        fmt::format("The balancer does not serve {} {}.", head_.method, head_.path.substr(0, 200))
+    ));
+}
+
+net::awaitable<void> Exchange::relay_to_control_plane() {
+    if (head_.framing == wire::Framing::kLength && head_.content_length > kManagementBodyMax) {
+        co_return co_await fail(*too_large(kManagementBodyMax));
+    }
+    Refusal unread = co_await read_body();
+    if (client_gone_) co_return;
+    if (unread) co_return co_await fail(*std::move(unread));
+
+    // The answer comes on the control thread; a timer that never expires on its own wakes this worker.
+    struct Wait {
+        net::steady_timer timer;
+        ManageAnswer answer;
+        bool done = false;
+        explicit Wait(net::io_context& context) : timer(context, SweepEntry::kNever) {}
+    };
+    auto wait = std::make_shared<Wait>(worker_.context);
+    net::any_io_executor executor = worker_.context.get_executor();
+    ManageCall call{
+        std::string(head_.method),
+        std::string(head_.path),
+        std::string(head_.query.empty() ? head_.query : head_.query.substr(1)),
+        std::string(body_.view()),
+        std::string(record_.client_key),
+        record_.remote,
+    };
+    worker_.process.manage(std::move(call), [wait, executor](ManageAnswer answer) {
+        net::post(executor, [wait, moved = std::move(answer)]() mutable {
+            wait->answer = std::move(moved);
+            wait->done = true;
+            wait->timer.cancel();
+        });
+    });
+    while (!wait->done) co_await wait->timer.async_wait(kNoThrow);
+    record_.outcome = Outcome::kLocal;
+    if (wait->answer.status != 0) {
+        co_return co_await reply(wait->answer.status, wait->answer.content_type, wait->answer.body);
+    }
+    LocalFailure failure = page_error(
+        503, "api_error", "The control plane cannot be reached: " + wait->answer.body
+    );
+    failure.error.code = "CONTROL_PLANE_UNAVAILABLE";
+    failure.outcome = Outcome::kLocal;
+    co_await fail(std::move(failure));
+}
+
+}  // namespace balancer::dataplane

@@ -1,0 +1,71 @@
+// From what is asked to the order of candidates, and what to say when there is none.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "dataplane/exchange/exchange.hpp"
+#include "dataplane/exchange/match_route.hpp"
+
+namespace balancer::dataplane {
+
+Plan Exchange::make_plan() {
+    UnixMs now = record_.at;
+    std::uint16_t sticky =
+        worker_.process.sticky.find(session_.key, now, settings().sticky_duration);
+    auto next_turn = [this](const Route& route) {
+        auto& turns = worker_.process.round_robin;
+        return turns[route.id % turns.size()].fetch_add(1, std::memory_order_relaxed);
+    };
+    auto random = [this] { return std::uniform_real_distribution<double>(0, 1)(worker_.random); };
+    return rank(RankInput{
+        *snapshot_,
+        *health_,
+        match_routes(*snapshot_, fields_.model),
+        fields_.provider ? std::string_view(*fields_.provider) : std::string_view(),
+        session_.key,
+        sticky,
+        now,
+        next_turn,
+        random,
+    });
+}
+
+LocalFailure Exchange::no_candidate(const Plan& plan) const {
+    wire::LocalError error;
+    if (fields_.provider && plan.skipped.empty()) {
+        error.status = 404;
+        error.type = "not_found_error";
+        error.code = "PROVIDER_NOT_FOUND";
+        error.message = fmt::format(
+            "Provider '{}' is not configured or not enabled; the names are at GET /providers.",
+            *fields_.provider
+        );
+        error.provider = *fields_.provider;
+        error.retry = false;
+        return {Outcome::kNoRoute, std::move(error)};
+    }
+    if (plan.skipped.empty()) {
+        error.status = 404;
+        error.type = "not_found_error";
+        error.code = "NO_ROUTE";
+        error.message = fmt::format(
+            "No route serves model '{}'; add a pattern that matches it (or '*') to model_routes.",
+            fields_.model
+        );
+        error.retry = false;
+        return {Outcome::kNoRoute, std::move(error)};
+    }
+    error.status = 503;
+    error.type = "provider_error";
+    error.code = "PROVIDER_UNAVAILABLE";
+    error.message = fmt::format("No provider can serve model '{}' now:", fields_.model);
+    for (const SkippedCandidate& skipped : plan.skipped) {
+        error.message += fmt::format(" {}: {};", skipped.provider->name, skipped.why);
+    }
+    error.message.back() = '.';
+    error.provider = plan.skipped.front().provider->name;
+    error.retry_after_seconds = 30;
+    return {Outcome::kNoHealthyUpstream, std::move(error)};
+}
+
+}  // namespace balancer::dataplane

@@ -1,0 +1,164 @@
+#include "dataplane/exchange/rank.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace balancer::dataplane {
+namespace {
+
+// Why this provider cannot serve whatever its health is; empty: it can.
+std::string unusable(const Provider& provider, UnixMs now) {
+    if (provider.type == ProviderType::kOpenai) return "openai-type providers are not served yet";
+    if (provider.auth_type == AuthType::kPassthrough) return {};
+    if (!provider.credential) return "it has no credential yet";
+    if (!provider.credential->usable) return "its credential cannot be used";
+    if (provider.credential->expires_at != 0 && provider.credential->expires_at <= now) {
+        return "its credential has expired";
+    }
+    return {};
+}
+
+// A number in (0, 1) that depends on session and provider only.
+double share(SessionKey session, std::string_view provider) {
+    std::uint64_t hash = session ^ (std::hash<std::string_view>{}(provider) * 0x9e3779b97f4a7c15ULL);
+    hash = (hash ^ (hash >> 33)) * 0xff51afd7ed558ccdULL;
+    hash = (hash ^ (hash >> 33)) * 0xc4ceb9fe1a85ec53ULL;
+    hash ^= hash >> 33;
+    return (static_cast<double>(hash >> 11) + 0.5) / 9007199254740992.0;
+}
+
+double weight_of(const RouteTarget& target) {
+    return target.provider->weight == 0 ? 1.0 : target.provider->weight;
+}
+
+using Targets = std::vector<const RouteTarget*>;
+
+// Weighted rendezvous inside each priority where weights are given: a session keeps its provider while it is there,
+// and sessions spread by weight.
+void order_by_priority(Targets& targets, SessionKey session) {
+    for (auto first = targets.begin(); first != targets.end();) {
+        auto last = std::find_if(first, targets.end(), [&](const RouteTarget* target) {
+            return target->priority != (*first)->priority;
+        });
+        bool weighted = std::any_of(first, last, [](const RouteTarget* target) {
+            return target->provider->weight != 0;
+        });
+        if (weighted) {
+            std::stable_sort(first, last, [&](const RouteTarget* a, const RouteTarget* b) {
+                auto score = [&](const RouteTarget* target) {
+                    return -std::log(share(session, target->provider->name)) / weight_of(*target);
+                };
+                return score(a) < score(b);
+            });
+        }
+        first = last;
+    }
+}
+
+void order_by_chance(Targets& targets, const std::function<double()>& random) {
+    double total = 0;
+    for (const RouteTarget* target : targets) total += weight_of(*target);
+    double at = random() * total;
+    for (auto it = targets.begin(); it != targets.end(); ++it) {
+        at -= weight_of(**it);
+        if (at < 0 || std::next(it) == targets.end()) {
+            std::rotate(targets.begin(), it, std::next(it));
+            return;
+        }
+    }
+}
+
+void order(Targets& targets, const Route& route, const RankInput& input) {
+    if (targets.size() < 2) return;
+    switch (input.snapshot.settings.selection_strategy) {
+        case SelectionStrategy::kPriority: order_by_priority(targets, input.session); break;
+        case SelectionStrategy::kRoundRobin: {
+            auto turn = static_cast<std::ptrdiff_t>(input.next_turn(route) % targets.size());
+            // The chosen one first, the rest by priority as they were.
+            std::rotate(targets.begin(), targets.begin() + turn, targets.begin() + turn + 1);
+            break;
+        }
+        case SelectionStrategy::kRandom: order_by_chance(targets, input.random); break;
+    }
+    if (input.sticky_provider == 0) return;
+    auto sticky = std::find_if(targets.begin(), targets.end(), [&](const RouteTarget* target) {
+        return StickyTable::provider_hash(target->provider->name) == input.sticky_provider;
+    });
+    if (sticky != targets.end()) std::rotate(targets.begin(), sticky, std::next(sticky));
+}
+
+bool planned(const Plan& plan, const RouteTarget& target) {
+    return std::any_of(plan.candidates.begin(), plan.candidates.end(), [&](const Candidate& candidate) {
+        return candidate.provider == target.provider && candidate.model == target.model;
+    });
+}
+
+void skip(Plan& plan, const Provider* provider, std::string why, UnixMs until) {
+    for (const SkippedCandidate& one : plan.skipped) {
+        if (one.provider == provider) return;
+    }
+    plan.skipped.push_back({provider, std::move(why), until});
+}
+
+enum class Accept { kHealthy, kBenched };
+
+void add_route(Plan& plan, const Route& route, const RankInput& input, Accept accept) {
+    Targets targets;
+    for (const RouteTarget& target : route.targets) {
+        std::string reason = unusable(*target.provider, input.now);
+        if (!reason.empty()) {
+            skip(plan, target.provider, std::move(reason), 0);
+            continue;
+        }
+        bool benched = input.health.benched(target.provider->slot, input.now);
+        if (benched && accept == Accept::kHealthy) {
+            const ProviderCondition* condition = input.health.find(target.provider->slot);
+            skip(plan, target.provider, condition->cause, condition->benched_until);
+            continue;
+        }
+        if (!planned(plan, target)) targets.push_back(&target);
+    }
+    order(targets, route, input);
+    for (const RouteTarget* target : targets) {
+        plan.candidates.push_back({target->provider, target->model});
+    }
+}
+
+Plan rank_pinned(const RankInput& input) {
+    Plan plan;
+    const Provider* provider = input.snapshot.find_provider(input.pinned_provider);
+    if (provider == nullptr) return plan;
+    std::string reason = unusable(*provider, input.now);
+    if (!reason.empty()) {
+        skip(plan, provider, std::move(reason), 0);
+        return plan;
+    }
+    std::string_view model;
+    for (const Route* route : input.routes) {
+        auto target = std::find_if(route->targets.begin(), route->targets.end(), [&](const auto& one) {
+            return one.provider == provider;
+        });
+        if (target == route->targets.end()) continue;
+        model = target->model;
+        break;
+    }
+    plan.candidates.push_back({provider, model});
+    return plan;
+}
+
+}  // namespace
+
+Plan rank(const RankInput& input) {
+    if (!input.pinned_provider.empty()) return rank_pinned(input);
+    Plan plan;
+    for (const Route* route : input.routes) add_route(plan, *route, input, Accept::kHealthy);
+    if (plan.candidates.empty()) {
+        for (const Route* route : input.routes) add_route(plan, *route, input, Accept::kBenched);
+        plan.panic = !plan.candidates.empty();
+    }
+    return plan;
+}
+
+}  // namespace balancer::dataplane

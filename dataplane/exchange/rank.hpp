@@ -1,0 +1,50 @@
+// In which order the providers of a request are tried. Pure: what changes is an argument.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dataplane/sticky_table.hpp"
+#include "model/snapshot.hpp"
+
+namespace balancer::dataplane {
+
+struct Candidate {
+    const Provider* provider = nullptr;
+    std::string_view model;  // to send; empty: the client's own. Points into the snapshot
+};
+
+struct SkippedCandidate {
+    const Provider* provider = nullptr;
+    std::string why;
+    UnixMs until = 0;  // 0: not a matter of time
+};
+
+struct RankInput {
+    const Snapshot& snapshot;
+    const HealthView& health;
+    std::vector<const Route*> routes;      // as match_routes gives them
+    std::string_view pinned_provider;      // empty: none
+    SessionKey session = 0;
+    std::uint16_t sticky_provider = 0;     // StickyTable::find
+    UnixMs now = 0;
+    // The next turn of a route, for round_robin; a number in [0, 1), for random.
+    std::function<std::uint32_t(const Route&)> next_turn;
+    std::function<double()> random;
+};
+
+struct Plan {
+    std::vector<Candidate> candidates;
+    std::vector<SkippedCandidate> skipped;
+    // Every candidate is benched: tried all the same, in order, a few at a time (the last provider of a route is never
+    // given up).
+    bool panic = false;
+};
+
+// Usable candidates of the first route that has any, then those of the routes behind it (overflow). A sticky
+// provider goes first inside its route. A pinned provider is the only candidate, benched or not.
+Plan rank(const RankInput& input);
+
+}  // namespace balancer::dataplane

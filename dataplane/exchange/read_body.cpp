@@ -1,0 +1,149 @@
+// The request body: limited, admitted against the memory budget, received once into one buffer.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/net.hpp"
+#include "dataplane/exchange/exchange.hpp"
+#include "dataplane/wire/chunked.hpp"
+
+namespace balancer::dataplane {
+namespace {
+
+// Without a single byte for this long the client is stuck.
+constexpr std::chrono::seconds kBodyStallMax{60};
+constexpr std::size_t kChunkedRead = 64U << 10;
+
+LocalFailure malformed(std::string message) {
+    wire::LocalError error;
+    error.status = 400;
+    error.type = "invalid_request_error";
+    error.message = std::move(message);
+    error.retry = false;
+    return {Outcome::kBadRequest, std::move(error)};
+}
+
+}  // namespace
+
+Exchange::Refusal Exchange::too_large(std::uint64_t limit) const {
+    wire::LocalError error;
+    error.status = 413;
+    error.type = "request_too_large";
+    error.message = fmt::format(
+        "The request body is larger than {} bytes, the balancer's limits.body_bytes.", limit
+    );
+    error.retry = false;
+    return LocalFailure{Outcome::kTooLarge, std::move(error)};
+}
+
+// Counts `bytes` more against this worker's share of the data plane's budget.
+Exchange::Refusal Exchange::admit(std::uint64_t bytes) {
+    std::uint64_t share = settings().body_memory_bytes / worker_.process.workers;
+    // One body alone is always admitted, however small the share is.
+    if (worker_.body_memory > body_admitted_ && worker_.body_memory + bytes > share) {
+        wire::LocalError error;
+        error.status = 503;
+        error.type = "overloaded_error";
+        error.code = "BODY_MEMORY";
+        error.message = "The balancer holds as many request bodies as limits.body_memory_bytes allows.";
+        error.retry_after_seconds = 2;
+        return LocalFailure{Outcome::kOverloaded, std::move(error)};
+    }
+    body_admitted_ += bytes;
+    worker_.body_memory += bytes;
+    worker_.metrics.body_memory.set(worker_.body_memory);
+    return {};
+}
+
+net::awaitable<IoResult> Exchange::receive(char* data, std::size_t size) {
+    client_.set_deadline(steady_now() + kBodyStallMax);
+    IoResult got = co_await client_.read_some(data, size);
+    client_.set_deadline(SweepEntry::kNever);
+    if (got.error) client_gone_ = true;
+    co_return got;
+}
+
+net::awaitable<Exchange::Refusal> Exchange::read_body() {
+    if (head_.framing == wire::Framing::kNone) co_return Refusal();
+    if (head_.framing == wire::Framing::kLength && head_.content_length > settings().body_bytes) {
+        co_return too_large(settings().body_bytes);
+    }
+    if (head_.framing == wire::Framing::kLength) {
+        Refusal refused = admit(head_.content_length + wire::kBodyPadding);
+        if (refused) co_return refused;
+    }
+    if (head_.expect_continue && input_.size() == input_used_) {
+        ErrorCode failed = co_await client_.write("HTTP/1.1 100 Continue\r\n\r\n");
+        if (failed) {
+            client_gone_ = true;
+            co_return Refusal();
+        }
+    }
+    Refusal refused;
+    if (head_.framing == wire::Framing::kLength) {
+        refused = co_await read_sized_body();
+    } else {
+        refused = co_await read_chunked_body();
+    }
+    if (client_gone_) record_.outcome = Outcome::kDownstreamDisconnect;
+    record_.bytes_in = body_.size();
+    worker_.metrics.bytes_from_clients.add(body_.size());
+    co_return refused;
+}
+
+net::awaitable<Exchange::Refusal> Exchange::read_sized_body() {
+    std::size_t size = static_cast<std::size_t>(head_.content_length);
+    body_ = worker_.buffers.take(size + wire::kBodyPadding);
+    std::size_t here = std::min(size, input_.size() - input_used_);
+    std::memcpy(body_.data(), input_.data() + input_used_, here);
+    input_used_ += here;
+    body_.resize(here);
+    while (body_.size() < size) {
+        IoResult got = co_await receive(body_.data() + body_.size(), size - body_.size());
+        if (got.error) co_return Refusal();
+        body_.resize(body_.size() + got.bytes);
+    }
+    body_read_ = true;
+    co_return Refusal();
+}
+
+net::awaitable<Exchange::Refusal> Exchange::read_chunked_body() {
+    wire::ChunkDecoder chunks;
+    std::size_t raw = input_.size() - input_used_;
+    body_ = worker_.buffers.take(std::max(kChunkedRead, raw + wire::kBodyPadding));
+    std::memcpy(body_.data(), input_.data() + input_used_, raw);
+    input_.resize(input_used_);
+    for (;;) {
+        wire::ChunkDecoder::Step step = chunks.decode(body_.data() + body_.size(), raw);
+        if (step.state == wire::ChunkDecoder::State::kBad) {
+            co_return malformed("The chunked request body is malformed.");
+        }
+        if (body_.size() + step.body > settings().body_bytes) co_return too_large(settings().body_bytes);
+        std::uint64_t held = body_.size() + step.body + wire::kBodyPadding;
+        if (held > body_admitted_) {
+            Refusal refused = admit(held - body_admitted_);
+            if (refused) co_return refused;
+        }
+        if (step.state == wire::ChunkDecoder::State::kDone) {
+            // What lies behind the last chunk is the next request's.
+            std::size_t rest = raw - step.consumed;
+            const char* next = body_.data() + body_.size() + step.consumed;
+            input_.grow(input_used_ + rest);
+            std::memcpy(input_.data() + input_used_, next, rest);
+            input_.resize(input_used_ + rest);
+            body_.resize(body_.size() + step.body);
+            body_read_ = true;
+            break;
+        }
+        body_.resize(body_.size() + step.body);
+        if (body_.room() < kChunkedRead / 2) body_.grow(body_.capacity() * 2);
+        IoResult got = co_await receive(body_.data() + body_.size(), body_.room() - wire::kBodyPadding);
+        if (got.error) co_return Refusal();
+        raw = got.bytes;
+    }
+    if (body_.room() < wire::kBodyPadding) body_.grow(body_.size() + wire::kBodyPadding);
+    co_return Refusal();
+}
+
+}  // namespace balancer::dataplane

@@ -1,0 +1,161 @@
+// The answer goes to the client, from the buffers it was read into. Streams are forwarded in whole events, so that a ping or
+// an error can be put between two of them at any time.
+#include <fmt/format.h>
+
+#include <array>
+
+#include "base/net.hpp"
+#include "dataplane/exchange/exchange.hpp"
+#include "dataplane/wire/chunked.hpp"
+#include "dataplane/wire/downstream_head.hpp"
+
+namespace balancer::dataplane {
+
+using wire::Framing;
+
+// Chooses the framing, writes the head (unless pings have sent one) and lets go of what a retry would need.
+wire::BodyFraming Exchange::begin_relay(const Candidate& candidate, std::string& head) {
+    const wire::ResponseHead& upstream = response_->head();
+    wire::BodyFraming body;
+    if (response_->complete()) {
+        body = {Framing::kLength, response_->body().size()};
+    } else if (upstream.framing == Framing::kLength) {
+        body = {Framing::kLength, upstream.content_length};
+    } else if (head_.http_1_0) {
+        body = {Framing::kUntilClose, 0};
+        close_after_ = true;
+    } else {
+        body = {Framing::kChunked, 0};
+    }
+    // An event stream that is cut must not look whole: a length would promise bytes that an error event replaces.
+    if (wire::is_event_stream(upstream) && !head_.http_1_0) body = {Framing::kChunked, 0};
+    if (wire::is_event_stream(upstream) && head_.http_1_0) {
+        body = {Framing::kUntilClose, 0};
+        close_after_ = true;
+    }
+    if (head_sent_) {
+        body = {chunked_out_ ? Framing::kChunked : Framing::kUntilClose, 0};
+    } else {
+        chunked_out_ = body.framing == Framing::kChunked;
+        record_.status = upstream.status;
+        wire::append_relayed_head(head, upstream, body, own_headers());
+    }
+    record_.provider = candidate.provider->name;
+    if (auto id = wire::find_field(upstream.fields, "request-id")) record_.upstream_request_id = *id;
+    record_.first_byte_ms = elapsed_ms(began_, steady_now());
+    record_.outcome = upstream.status >= 400 ? Outcome::kUpstreamError : Outcome::kOk;
+    head_sent_ = true;
+    body_.release();
+    return body;
+}
+
+// How many bytes at the front of the held body are whole events.
+std::size_t Exchange::whole_events() {
+    while (auto event = events_.next(response_->body().substr(events_scanned_))) {
+        events_scanned_ += event->size;
+        if (event->kind == wire::SseKind::kMessageStop) saw_message_stop_ = true;
+        if (event->kind == wire::SseKind::kError) saw_error_event_ = true;
+    }
+    return events_scanned_;
+}
+
+// Writes head (may be empty), the first `bytes` of the held body with their framing, and the body's end if `last`.
+net::awaitable<ErrorCode> Exchange::forward(std::string_view head, std::size_t bytes, bool last) {
+    std::array<net::const_buffer, 4> buffers;
+    std::size_t count = 0;
+    if (!head.empty()) buffers[count++] = net::const_buffer(head.data(), head.size());
+    if (bytes > 0) {
+        char* data = response_->body_data();
+        std::size_t prefix = chunked_out_ ? wire::write_chunk_prefix(data, bytes) : 0;
+        buffers[count++] = net::const_buffer(data - prefix, prefix + bytes);
+        if (chunked_out_) buffers[count++] = net::const_buffer("\r\n", 2);
+    }
+    if (last && chunked_out_) {
+        buffers[count++] = net::const_buffer(wire::kLastChunk.data(), wire::kLastChunk.size());
+    }
+    if (count == 0) co_return ErrorCode();
+    ErrorCode failed =
+        co_await client_.write(std::span<const net::const_buffer>(buffers.data(), count));
+    if (failed) co_return failed;
+    response_->consume(bytes);
+    events_scanned_ -= std::min(events_scanned_, bytes);
+    record_.bytes_out += bytes;
+    worker_.metrics.bytes_to_clients.add(bytes);
+    co_return failed;
+}
+
+net::awaitable<void> Exchange::relay(const Candidate& candidate) {
+    bool stream = wire::is_event_stream(response_->head());
+    counted_ = candidate.provider;
+    worker_.metrics.provider(counted_->slot).in_flight.add();
+    // Pings were promised an event stream: an answer of another kind cannot follow them.
+    if (head_sent_ && !stream) {
+        wire::LocalError error;
+        error.status = response_->head().status;
+        error.type = "provider_error";
+        error.message = fmt::format(
+            "{} answered {} after a wait: {}",
+            candidate.provider->name,
+            response_->head().status,
+            response_->body().substr(0, 1000)
+        );
+        co_return co_await fail({Outcome::kUpstreamError, std::move(error)});
+    }
+    std::string head;
+    wire::BodyFraming framing = begin_relay(candidate, head);
+    if (!stream || !fields_.stream) silence_.disarm();
+    for (;;) {
+        std::size_t bytes = stream ? whole_events() : response_->body().size();
+        bool last = response_->complete();
+        // A stream that says it is complete, but has neither message_stop nor an error, was cut.
+        bool was_cut = last && stream && !saw_message_stop_ && !saw_error_event_;
+        ErrorCode failed = co_await forward(head, bytes, last && !was_cut);
+        head.clear();
+        if (failed || client_gone_) {
+            client_gone_ = true;
+            record_.outcome = Outcome::kDownstreamDisconnect;
+            co_return;
+        }
+        if (was_cut) {
+            co_return co_await cut(
+                candidate, {ReadStatus::Kind::kFailed, FailureClass::kBrokenStream, "the stream ended without message_stop"}
+            );
+        }
+        if (last) break;
+        ReadStatus status = co_await response_->read_more();
+        if (client_gone_) {
+            record_.outcome = Outcome::kDownstreamDisconnect;
+            co_return;
+        }
+        if (status.kind == ReadStatus::Kind::kFailed && saw_message_stop_) {
+            // The whole answer is here; only the transfer's end is missing.
+            ErrorCode unsent = co_await forward({}, 0, true);
+            if (unsent) client_gone_ = true;
+            break;
+        }
+        if (status.kind == ReadStatus::Kind::kFailed) co_return co_await cut(candidate, status);
+    }
+    if (framing.framing == Framing::kUntilClose) close_after_ = true;
+}
+
+// The upstream broke after the commit. Nothing is replayed; the client learns of it by an `error` event (in a stream) and by
+// a connection that ends before its body does.
+net::awaitable<void> Exchange::cut(const Candidate& candidate, const ReadStatus& status) {
+    record_.outcome = Outcome::kStreamBroken;
+    close_after_ = true;
+    note(candidate, classify_transport(FailureClass::kBrokenStream, status.detail, settings()), unix_now());
+    if (!wire::is_event_stream(response_->head())) co_return;
+    std::string event = wire::error_event(
+        fmt::format(
+            "The balancer lost provider {} in the middle of its answer ({}); send the request again.",
+            candidate.provider->name,
+            status.detail
+        ),
+        record_.request_id
+    );
+    if (chunked_out_) event = fmt::format("{:x}\r\n{}\r\n", event.size(), event);
+    ErrorCode failed = co_await client_.write(event);
+    if (failed) client_gone_ = true;
+}
+
+}  // namespace balancer::dataplane

@@ -1,0 +1,123 @@
+// Answers of our own, pings while a stream is silent, and the words for a request that nobody could serve.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/net.hpp"
+#include "dataplane/exchange/exchange.hpp"
+#include "dataplane/wire/chunked.hpp"
+#include "dataplane/wire/downstream_head.hpp"
+
+namespace balancer::dataplane {
+
+using wire::Framing;
+
+wire::OwnHeaders Exchange::own_headers() const {
+    return {record_.request_id, record_.provider, wants_close()};
+}
+
+net::awaitable<void> Exchange::reply(
+    unsigned status, std::string_view content_type, std::string_view body
+) {
+    record_.status = status;
+    std::string out;
+    wire::append_local_head(
+        out, status, content_type, {Framing::kLength, body.size()}, {record_.request_id, {}, wants_close()}
+    );
+    if (head_.method != "HEAD") out.append(body);
+    head_sent_ = true;
+    ErrorCode failed = co_await client_.write(out);
+    if (failed) client_gone_ = true;
+}
+
+net::awaitable<void> Exchange::fail(LocalFailure failure) {
+    record_.outcome = failure.outcome;
+    std::string out;
+    if (head_sent_) {
+        // The status is gone: pings have been sent. A well-formed error event, and a clean end behind it.
+        out = wire::error_event(failure.error.message, record_.request_id);
+        if (chunked_out_) out = fmt::format("{:x}\r\n{}\r\n{}", out.size(), out, wire::kLastChunk);
+        close_after_ = close_after_ || !chunked_out_;
+    } else {
+        record_.status = failure.error.status;
+        record_.provider.clear();
+        out = wire::error_reply(
+            failure.error, {record_.request_id, {}, wants_close()}, head_.method == "HEAD"
+        );
+        head_sent_ = true;
+    }
+    ErrorCode failed = co_await client_.write(out);
+    if (failed) client_gone_ = true;
+}
+
+// Every candidate was tried. One alone: its own answer, unmodified, is the best there is. Several: one sentence that names
+// each, and the soonest time at which one may be back.
+net::awaitable<void> Exchange::give_up(const Plan& plan) {
+    if (attempts_ == 1 && response_ && plan.candidates.size() == 1) {
+        co_return co_await relay(plan.candidates.front());
+    }
+    bool denied = record_.outcome == Outcome::kRetryBudget;
+    wire::LocalError error;
+    error.status = 503;
+    error.type = "provider_error";
+    error.code = denied ? "RETRY_BUDGET" : "PROVIDER_UNAVAILABLE";
+    error.attempts = record_.failed_attempts;
+    UnixMs now = unix_now();
+    UnixMs soonest = 0;
+    for (const Candidate& candidate : plan.candidates) {
+        const ProviderCondition* condition = worker_.health->find(candidate.provider->slot);
+        UnixMs until = condition == nullptr ? 0 : condition->benched_until;
+        if (until > now && (soonest == 0 || until < soonest)) soonest = until;
+    }
+    error.retry_after_seconds = soonest > now ? (soonest - now + 999) / 1000 : 1;
+    std::string words;
+    for (const wire::AttemptNote& note : record_.failed_attempts) {
+        words += fmt::format("{}{}: {}", words.empty() ? "" : "; ", note.provider, name_of(note.failure));
+        if (note.http_status != 0) words += fmt::format(" ({})", note.http_status);
+        if (!note.detail.empty()) words += ", " + note.detail;
+    }
+    error.provider = record_.failed_attempts.empty() ? std::string()
+                                                     : record_.failed_attempts.back().provider;
+    error.message = fmt::format(
+        "{} {}",
+        denied ? "The retry budget forbids another attempt after"
+               : "All configured providers for model '" + record_.model + "' failed:",
+        words
+    );
+    co_await fail({denied ? Outcome::kRetryBudget : Outcome::kNoHealthyUpstream, std::move(error)});
+}
+
+// Called when the client of a stream may have heard nothing for ping_interval.
+void Exchange::on_silence() {
+    Milliseconds interval = settings().ping_interval;
+    if (interval.count() <= 0 || client_gone_) return;
+    SteadyTime since = std::max(client_.last_write(), began_);
+    if (client_.writing() || steady_now() - since < interval) {
+        silence_.arm(std::max(since + interval, steady_now() + Milliseconds(100)));
+        return;
+    }
+    std::string out;
+    if (!head_sent_) {
+        // The status is given away, the answer is not: until content arrives, failover still works.
+        chunked_out_ = !head_.http_1_0;
+        close_after_ = close_after_ || !chunked_out_;
+        wire::BodyFraming framing{chunked_out_ ? Framing::kChunked : Framing::kUntilClose, 0};
+        wire::append_local_head(
+            out, 200, "text/event-stream; charset=utf-8", framing, {record_.request_id, {}, wants_close()}
+        );
+        head_sent_ = true;
+        record_.status = 200;
+    }
+    if (chunked_out_) {
+        fmt::format_to(
+            std::back_inserter(out), "{:x}\r\n{}\r\n", wire::kPingEvent.size(), wire::kPingEvent
+        );
+    } else {
+        out.append(wire::kPingEvent);
+    }
+    client_.write_behind(std::move(out));
+    worker_.metrics.pings_sent.add();
+    silence_.arm(steady_now() + interval);
+}
+
+}  // namespace balancer::dataplane

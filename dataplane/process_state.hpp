@@ -1,0 +1,50 @@
+// What the workers of one process share. Everything here is thread-safe and lock-free on the request path.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "base/log.hpp"
+#include "dataplane/control/control.hpp"
+#include "dataplane/sticky_table.hpp"
+#include "model/provider_slots.hpp"
+
+namespace balancer::dataplane {
+
+// Requests in flight at each provider, for those with a limit (max_concurrency, or all candidates benched).
+class InFlightCounts {
+  public:
+    // Counts one more, unless `limit` are in flight already.
+    bool take(ProviderSlot slot, std::uint32_t limit) {
+        std::atomic<std::uint32_t>& count = counts_[slot.value()];
+        std::uint32_t now = count.load(std::memory_order_relaxed);
+        while (now < limit) {
+            if (count.compare_exchange_weak(now, now + 1, std::memory_order_relaxed)) return true;
+        }
+        return false;
+    }
+    void give_back(ProviderSlot slot) { counts_[slot.value()].fetch_sub(1, std::memory_order_relaxed); }
+
+  private:
+    std::array<std::atomic<std::uint32_t>, kProviderSlotsMax> counts_{};
+};
+
+struct ProcessState {
+    explicit ProcessState(Log& l) : log(l) {}
+
+    Log& log;
+    std::string id;             // the replica's name
+    unsigned workers = 1;
+    StickyTable sticky;
+    InFlightCounts in_flight;
+    std::array<std::atomic<std::uint32_t>, 256> round_robin{};  // by route id
+    std::atomic<bool> draining{false};
+    // Set before the workers start, never changed after.
+    std::function<void(AttemptOutcome)> report;
+    std::function<void(ManageCall, std::function<void(ManageAnswer)>)> manage;
+};
+
+}  // namespace balancer::dataplane

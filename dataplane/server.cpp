@@ -1,0 +1,235 @@
+#include "dataplane/server.hpp"
+
+#include <fmt/format.h>
+
+#include <boost/asio/post.hpp>
+
+#include "base/file.hpp"
+#include "base/net.hpp"
+#include "dataplane/telemetry/exposition.hpp"
+
+namespace balancer::dataplane {
+
+using tcp = net::ip::tcp;
+
+namespace {
+
+// Several acceptors, also of several processes, share the port; the kernel spreads connections over them.
+Result<tcp::acceptor> open_acceptor(net::io_context& context, const tcp::endpoint& endpoint) {
+    tcp::acceptor acceptor(context);
+    ErrorCode ec;
+    acceptor.open(endpoint.protocol(), ec);
+    if (!ec) acceptor.set_option(tcp::acceptor::reuse_address(true), ec);
+    using ReusePort = net::detail::socket_option::boolean<SOL_SOCKET, SO_REUSEPORT>;
+    if (!ec) acceptor.set_option(ReusePort(true), ec);
+    if (!ec) acceptor.bind(endpoint, ec);
+    if (!ec) acceptor.listen(4096, ec);
+    if (ec) {
+        return Error{
+            ec,
+            fmt::format(
+                "cannot listen on {}: {}; another program may hold the port (ss -ltnp), or choose another with --listen",
+                to_string(endpoint),
+                ec.message()
+            )
+        };
+    }
+    return acceptor;
+}
+
+}  // namespace
+
+Server::Server(ServerOptions options, Log& log)
+    : options_(std::move(options)), log_(log), process_(log) {
+    process_.id = options_.control.id;
+    process_.workers = options_.workers;
+    for (unsigned i = 0; i < options_.workers; ++i) {
+        workers_.push_back(std::make_unique<Worker>(process_, fmt::format("{}/{}", process_.id, i)));
+    }
+    ControlCallbacks callbacks;
+    callbacks.on_snapshot = [this](std::shared_ptr<const Snapshot> snapshot) {
+        on_snapshot(std::move(snapshot));
+    };
+    callbacks.on_health = [this](std::shared_ptr<const HealthView> health) {
+        for (auto& worker : workers_) worker->publish(health);
+    };
+    callbacks.collect_totals = [this] { return collect_totals(); };
+    callbacks.in_flight = [this] { return in_flight(); };
+    callbacks.ready = [this] { return ready(); };
+    control_ = std::make_unique<Control>(options_.control, std::move(callbacks), log_);
+    process_.report = [this](AttemptOutcome outcome) { control_->report(std::move(outcome)); };
+    process_.manage = [this](ManageCall call, std::function<void(ManageAnswer)> done) {
+        control_->manage(std::move(call), std::move(done));
+    };
+    management_ = std::make_unique<ManagementHttp>(context_, log_, [this](const ManagementRequest& request) {
+        return answer(request);
+    });
+}
+
+Server::~Server() = default;
+
+Result<void> Server::start() {
+    Result<std::string> admin = management_->listen(options_.admin);
+    if (!admin) return admin.error();
+    admin_address_ = *admin;
+    for (auto& worker : workers_) worker->start();
+    if (!options_.listen.empty()) {
+        Result<std::string> bound = listen(options_.listen);
+        if (!bound) return bound.error();
+    }
+    write_addresses();
+    control_->start();
+    return {};
+}
+
+void Server::stop(Milliseconds grace) {
+    process_.draining = true;
+    SteadyTime until = steady_now() + grace;
+    for (auto& worker : workers_) worker->stop(until);
+    for (auto& worker : workers_) worker->join();
+    // After the workers: their last outcomes are still reported.
+    control_->stop();
+    management_->stop();
+}
+
+// Opens one acceptor for each worker on `address`; port 0 is chosen once.
+Result<std::string> Server::listen(const std::string& address) {
+    Result<tcp::endpoint> endpoint = parse_endpoint(address);
+    if (!endpoint) return endpoint.error();
+    std::vector<tcp::acceptor> acceptors;
+    for (auto& worker : workers_) {
+        Result<tcp::acceptor> acceptor = open_acceptor(worker->context(), *endpoint);
+        if (!acceptor) return acceptor.error();
+        *endpoint = acceptor->local_endpoint();
+        acceptors.push_back(*std::move(acceptor));
+    }
+    for (std::size_t i = 0; i < workers_.size(); ++i) workers_[i]->listen(std::move(acceptors[i]));
+    std::string bound = to_string(*endpoint);
+    log_.emit(
+        LogLevel::kInfo,
+        LogEvent::kListening,
+        "Serving clients.",
+        {{"address", bound}, {"workers", workers_.size()}, {"admin", admin_address_}}
+    );
+    std::lock_guard lock(mutex_);
+    listen_wanted_ = address;
+    listen_address_ = bound;
+    return bound;
+}
+
+void Server::write_addresses() {
+    std::string listen_address;
+    {
+        std::lock_guard lock(mutex_);
+        listen_address = listen_address_;
+    }
+    std::string json = fmt::format(
+        "{{\"listen\":\"{}\",\"admin\":\"{}\"}}\n", listen_address, admin_address_
+    );
+    Result<void> written =
+        write_file_atomically(options_.control.state_dir / "addresses.json", json, 0644);
+    if (!written) {
+        log_.emit(LogLevel::kWarning, LogEvent::kNotice, written.error().text());
+    }
+}
+
+void Server::on_snapshot(std::shared_ptr<const Snapshot> snapshot) {
+    const Settings& settings = snapshot->settings;
+    apply_log_settings(settings);
+    bool relisten = false;
+    std::string wanted = fmt::format("{}:{}", settings.listen_host, settings.listen_port);
+    {
+        std::lock_guard lock(mutex_);
+        snapshot_ = snapshot;
+        for (const auto& provider : snapshot->providers) {
+            std::size_t slot = provider->slot.value();
+            if (slot_names_.size() <= slot) slot_names_.resize(slot + 1);
+            slot_names_[slot] = provider->name;
+        }
+        relisten = options_.listen.empty() && wanted != listen_wanted_;
+    }
+    for (auto& worker : workers_) worker->publish(snapshot);
+    if (!relisten) return;
+    Result<std::string> bound = listen(wanted);
+    if (bound) {
+        write_addresses();
+    } else {
+        log_.emit(LogLevel::kError, LogEvent::kNotice, bound.error().text());
+    }
+}
+
+void Server::apply_log_settings(const Settings& settings) {
+    log_.set_level(settings.log_level);
+    log_.set_color(settings.log_color);
+    std::string path = settings.log_file_path;
+    if (!path.empty()) path = (options_.control.state_dir / path).string();
+    Result<void> opened = log_.set_file(path);
+    if (!opened) log_.emit(LogLevel::kError, LogEvent::kNotice, opened.error().text());
+    for (auto& worker : workers_) worker->log_access_to(path);
+}
+
+std::vector<ProviderTotals> Server::collect_totals() const {
+    std::vector<std::string> names;
+    {
+        std::lock_guard lock(mutex_);
+        names = slot_names_;
+    }
+    std::vector<ProviderTotals> all;
+    for (std::size_t slot = 0; slot < names.size(); ++slot) {
+        ProviderTotals totals;
+        totals.provider = names[slot];
+        for (const auto& worker : workers_) {
+            const ProviderMetrics* metrics = worker->metrics().find(slot);
+            if (metrics == nullptr) continue;
+            totals.successes += metrics->attempts[0].get();
+            for (std::size_t i = 0; i < kFailureClasses; ++i) {
+                totals.attempts += metrics->attempts[i].get();
+                if (i > 0) totals.failures[i] += metrics->attempts[i].get();
+            }
+            totals.ttfb_ms_sum += metrics->first_byte.sum_ms.get();
+            for (const Counter& bucket : metrics->first_byte.buckets) totals.ttfb_count += bucket.get();
+        }
+        if (totals.attempts > 0) all.push_back(std::move(totals));
+    }
+    return all;
+}
+
+std::uint32_t Server::in_flight() const {
+    std::uint64_t sum = 0;
+    for (const auto& worker : workers_) sum += worker->metrics().in_flight.get();
+    return static_cast<std::uint32_t>(sum);
+}
+
+bool Server::ready() const {
+    std::lock_guard lock(mutex_);
+    return snapshot_ != nullptr && !listen_address_.empty() && !process_.draining;
+}
+
+ManagementResponse Server::answer(const ManagementRequest& request) {
+    if (request.method != "GET" && request.method != "HEAD") {
+        return {405, "text/plain; charset=utf-8", "only GET\n"};
+    }
+    if (request.path == "/healthz") return {200, "text/plain; charset=utf-8", "alive\n"};
+    if (request.path == "/readyz") {
+        if (ready()) return {200, "text/plain; charset=utf-8", "ready\n"};
+        const char* why = process_.draining ? "draining\n" : "no snapshot in force yet\n";
+        return {503, "text/plain; charset=utf-8", why};
+    }
+    if (request.path == "/metrics") {
+        std::vector<const WorkerMetrics*> metrics;
+        for (const auto& worker : workers_) metrics.push_back(&worker->metrics());
+        std::vector<std::string> names;
+        {
+            std::lock_guard lock(mutex_);
+            names = slot_names_;
+        }
+        return {
+            200,
+            "text/plain; version=0.0.4; charset=utf-8",
+            expose(Exposition{metrics, names, control_->status(), process_.id, ready(), started_}),
+        };
+    }
+    return {404, "text/plain; charset=utf-8", "there are /healthz, /readyz and /metrics\n"};
+}
+
+}  // namespace balancer::dataplane

@@ -1,0 +1,70 @@
+// The data plane as a whole: workers, the control thread, the management port.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/log.hpp"
+#include "base/management_http.hpp"
+#include "base/result.hpp"
+#include "dataplane/control/control.hpp"
+#include "dataplane/process_state.hpp"
+#include "dataplane/worker.hpp"
+
+namespace balancer::dataplane {
+
+struct ServerOptions {
+    ControlOptions control;
+    std::string listen;  // HOST:PORT; empty: the configuration's host and port
+    std::string admin;   // HOST:PORT
+    unsigned workers = 1;
+};
+
+// start(), then context().run() on the calling thread, then stop(). Signals and the management port live on that thread.
+class Server {
+  public:
+    Server(ServerOptions options, Log& log);
+    ~Server();
+
+    // Binds the management port and, when --listen was given, the client port. An error says what to do.
+    Result<void> start();
+
+    // Drains up to `grace` and ends every thread.
+    void stop(Milliseconds grace);
+
+    boost::asio::io_context& context() { return context_; }
+
+  private:
+    // Thread-safe: called on the control thread.
+    void on_snapshot(std::shared_ptr<const Snapshot> snapshot);
+    std::vector<ProviderTotals> collect_totals() const;
+    std::uint32_t in_flight() const;
+
+    Result<std::string> listen(const std::string& address);
+    void apply_log_settings(const Settings& settings);
+    void write_addresses();
+    bool ready() const;
+    ManagementResponse answer(const ManagementRequest& request);
+
+    ServerOptions options_;
+    Log& log_;
+    boost::asio::io_context context_{1};
+    ProcessState process_;
+    std::vector<std::unique_ptr<Worker>> workers_;
+    std::unique_ptr<Control> control_;
+    std::unique_ptr<ManagementHttp> management_;
+    std::string admin_address_;
+    SteadyTime started_ = steady_now();
+
+    mutable std::mutex mutex_;  // guards what follows; never taken by a worker
+    std::shared_ptr<const Snapshot> snapshot_;
+    std::vector<std::string> slot_names_;
+    std::string listen_wanted_;
+    std::string listen_address_;
+};
+
+}  // namespace balancer::dataplane

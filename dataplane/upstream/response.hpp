@@ -1,0 +1,86 @@
+// A provider's answer as it arrives: head, then body bytes freed of their transfer coding.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "dataplane/buffer_pool.hpp"
+#include "dataplane/upstream/pool.hpp"
+#include "dataplane/wire/chunked.hpp"
+#include "dataplane/wire/http_head.hpp"
+#include "model/failure.hpp"
+
+namespace balancer::dataplane {
+
+struct ReadStatus {
+    enum class Kind { kData, kEnd, kFailed };
+    Kind kind = Kind::kData;
+    FailureClass failure = FailureClass::kNone;
+    std::string detail;
+};
+
+// When reads must be done by.
+struct ReadTimes {
+    SteadyTime total = SweepEntry::kNever;  // the attempt's end
+    Milliseconds first_byte{0};             // 0: no limit
+    Milliseconds idle{0};
+};
+
+// Owns the connection while the answer is read. Lives on one worker.
+//
+// body() holds what has been received and not been consumed. In front of it there is always room for a chunk's size line
+// (wire::write_chunk_prefix), so that a relay can frame bytes where they lie.
+class UpstreamResponse {
+  public:
+    // The most that body() may hold: an event larger than this is the provider's fault.
+    static constexpr std::size_t kBodyHeldMax = 8U << 20;
+    static constexpr std::size_t kHeadBytesMax = 64U << 10;
+
+    UpstreamResponse(PooledConnection connection, BufferPool& buffers, ReadTimes times);
+
+    // Reads the final head (1xx are passed over). kData when there is one.
+    boost::asio::awaitable<ReadStatus> read_head();
+
+    // Waits for more of the body. kEnd once the body is complete.
+    boost::asio::awaitable<ReadStatus> read_more();
+
+    const wire::ResponseHead& head() const { return head_; }
+    std::string_view body() const { return body_.view().substr(begin_); }
+    char* body_data() { return body_.data() + begin_; }
+    void consume(std::size_t bytes);
+
+    bool complete() const { return complete_; }
+
+    // False until the first byte of the answer: a pooled connection that failed so early was dead.
+    bool saw_bytes() const { return saw_bytes_; }
+
+    UpstreamStream& stream() { return *connection_.stream; }
+    bool reused() const { return connection_.reused; }
+
+    // True when the connection can carry another request.
+    bool reusable() const;
+    PooledConnection take_connection() { return std::move(connection_); }
+
+  private:
+    SteadyTime deadline(Milliseconds limit) const;
+    ReadStatus read_failure(const ErrorCode& error, std::string_view while_doing);
+    ReadStatus absorb(std::size_t bytes);
+    void begin_body(std::string_view already_received);
+
+    PooledConnection connection_;
+    BufferPool& buffers_;
+    ReadTimes times_;
+    Buffer head_bytes_;
+    wire::ResponseHead head_;
+    Buffer body_;
+    std::size_t begin_ = wire::kChunkPrefixMax;
+    wire::ChunkDecoder chunks_;
+    std::uint64_t length_left_ = 0;
+    bool complete_ = false;
+    bool saw_bytes_ = false;
+    bool clean_ = true;
+};
+
+}  // namespace balancer::dataplane

@@ -1,0 +1,263 @@
+#include "dataplane/wire/body_scan.hpp"
+
+#include <fmt/format.h>
+#include <simdjson.h>
+
+#include "base/log.hpp"
+
+namespace balancer::wire {
+namespace {
+
+namespace ondemand = simdjson::ondemand;
+using simdjson::error_code;
+
+Error syntax_error(error_code code) {
+    return invalid(fmt::format("The request body is not valid JSON: {}", simdjson::error_message(code)));
+}
+
+// The token's span without the white space that simdjson leaves behind it.
+ByteSpan span_of(std::string_view token, const char* base) {
+    while (!token.empty() && (token.back() == ' ' || token.back() == '\n' || token.back() == '\r' ||
+                              token.back() == '\t')) {
+        token.remove_suffix(1);
+    }
+    std::size_t begin = static_cast<std::size_t>(token.data() - base);
+    return {begin, begin + token.size()};
+}
+
+// From the key's opening quote to the value's end, with the comma behind it or, for the last member, the one before.
+ByteSpan member_span(std::string_view body, std::size_t key_begin, ByteSpan value) {
+    auto is_space = [&](std::size_t at) {
+        return body[at] == ' ' || body[at] == '\n' || body[at] == '\r' || body[at] == '\t';
+    };
+    std::size_t end = value.end;
+    while (end < body.size() && is_space(end)) ++end;
+    if (end < body.size() && body[end] == ',') return {key_begin, end + 1};
+    std::size_t begin = key_begin;
+    while (begin > 0 && is_space(begin - 1)) --begin;
+    if (begin > 0 && body[begin - 1] == ',') return {begin - 1, value.end};
+    return {key_begin, value.end};
+}
+
+// The object or array as raw JSON; empty for anything else.
+error_code raw_of(ondemand::value value, std::string_view& raw) {
+    ondemand::json_type type;
+    if (error_code code = value.type().get(type)) return code;
+    if (type == ondemand::json_type::array) {
+        ondemand::array array;
+        if (error_code code = value.get_array().get(array)) return code;
+        return array.raw_json().get(raw);
+    }
+    if (type == ondemand::json_type::object) {
+        ondemand::object object;
+        if (error_code code = value.get_object().get(object)) return code;
+        return object.raw_json().get(raw);
+    }
+    raw = value.raw_json_token();
+    return simdjson::SUCCESS;
+}
+
+error_code find_first_user(ondemand::value value, std::string_view& raw) {
+    ondemand::array messages;
+    if (value.get_array().get(messages) != simdjson::SUCCESS) return simdjson::SUCCESS;
+    for (auto element : messages) {
+        ondemand::object message;
+        if (error_code code = element.get_object().get(message)) {
+            if (code == simdjson::INCORRECT_TYPE) continue;
+            return code;
+        }
+        std::string_view role;
+        if (message["role"].get_string().get(role) == simdjson::SUCCESS && role == "user") {
+            return message.raw_json().get(raw);
+        }
+    }
+    return simdjson::SUCCESS;
+}
+
+error_code read_user_id(ondemand::value value, std::string& user_id) {
+    ondemand::object metadata;
+    if (value.get_object().get(metadata) != simdjson::SUCCESS) return simdjson::SUCCESS;
+    std::string_view text;
+    if (metadata["user_id"].get_string().get(text) == simdjson::SUCCESS) user_id = text;
+    return simdjson::SUCCESS;
+}
+
+}  // namespace
+
+struct BodyScanner::Parser {
+    ondemand::parser parser;
+    std::string_view body;
+    BodyFields fields;
+    bool has_model = false;
+    bool has_stream = false;
+
+    Result<void> member(ondemand::field& field);
+    Result<void> read_model(ondemand::value value);
+    Result<void> read_stream(ondemand::value value);
+    Result<void> read_provider(std::size_t key_begin, ondemand::value value);
+};
+
+BodyScanner::BodyScanner() : parser_(std::make_unique<Parser>()) {}
+BodyScanner::~BodyScanner() = default;
+
+Result<void> BodyScanner::Parser::read_model(ondemand::value value) {
+    if (has_model) return invalid("model: given twice");
+    has_model = true;
+    ondemand::json_type type;
+    if (value.type().get(type) != simdjson::SUCCESS || type != ondemand::json_type::string) {
+        return invalid("model: Input should be a valid string");
+    }
+    fields.model_value = span_of(value.raw_json_token(), body.data());
+    std::string_view text;
+    if (error_code code = value.get_string().get(text)) return syntax_error(code);
+    if (text.empty()) return invalid("model: String should have at least 1 character");
+    fields.model = text;
+    return {};
+}
+
+Result<void> BodyScanner::Parser::read_stream(ondemand::value value) {
+    if (has_stream) return invalid("stream: given twice");
+    has_stream = true;
+    bool is_null = false;
+    if (value.is_null().get(is_null) == simdjson::SUCCESS && is_null) return {};
+    if (value.get_bool().get(fields.stream) != simdjson::SUCCESS) {
+        return invalid("stream: Input should be a valid boolean");
+    }
+    return {};
+}
+
+Result<void> BodyScanner::Parser::read_provider(std::size_t key_begin, ondemand::value value) {
+    if (fields.provider) return invalid("provider: given twice");
+    ByteSpan span = span_of(value.raw_json_token(), body.data());
+    std::string_view name;
+    if (value.get_string().get(name) != simdjson::SUCCESS) {
+        return invalid("provider: Input should be a valid string, the name of a provider");
+    }
+    fields.provider = std::string(name);
+    fields.provider_member = member_span(body, key_begin, span);
+    return {};
+}
+
+Result<void> BodyScanner::Parser::member(ondemand::field& field) {
+    // Compared escaped: a key written with escapes is nothing that we route by.
+    std::size_t key_begin = static_cast<std::size_t>(field.key().raw() - body.data()) - 1;
+    auto key_is = [&](std::string_view name) { return field.key().unsafe_is_equal(name); };
+    if (key_is("model")) return read_model(field.value());
+    if (key_is("stream")) return read_stream(field.value());
+    if (key_is("provider")) return read_provider(key_begin, field.value());
+    error_code code = simdjson::SUCCESS;
+    if (key_is("metadata")) {
+        code = read_user_id(field.value(), fields.user_id);
+    } else if (key_is("messages")) {
+        code = find_first_user(field.value(), fields.first_user_message);
+    } else if (key_is("system")) {
+        code = raw_of(field.value(), fields.system);
+    } else if (key_is("tools")) {
+        code = raw_of(field.value(), fields.tools);
+    }
+    if (code != simdjson::SUCCESS) return syntax_error(code);
+    return {};
+}
+
+Result<BodyFields> BodyScanner::scan(std::string_view body) {
+    Parser& state = *parser_;
+    state.body = body;
+    state.fields = BodyFields{};
+    state.has_model = false;
+    state.has_stream = false;
+    if (body.empty()) return invalid("The request body is empty; it must be a JSON object");
+    simdjson::padded_string_view padded(body.data(), body.size(), body.size() + kBodyPadding);
+    ondemand::document document;
+    if (error_code code = state.parser.iterate(padded).get(document)) return syntax_error(code);
+    ondemand::object object;
+    if (error_code code = document.get_object().get(object)) {
+        if (code == simdjson::INCORRECT_TYPE) {
+            return invalid("The request body must be a JSON object");
+        }
+        return syntax_error(code);
+    }
+    for (auto result : object) {
+        ondemand::field field;
+        if (error_code code = std::move(result).get(field)) return syntax_error(code);
+        Result<void> read = state.member(field);
+        if (!read) return read.error();
+    }
+    const char* rest = nullptr;
+    if (document.current_location().get(rest) == simdjson::SUCCESS) {
+        return invalid("The request body is not valid JSON: text behind its end");
+    }
+    if (!state.has_model) return invalid("model: Field required");
+    return std::move(state.fields);
+}
+
+bool is_error_object(std::string_view body) {
+    simdjson::padded_string padded(body);
+    ondemand::parser parser;
+    ondemand::document document;
+    ondemand::object object;
+    if (parser.iterate(padded).get(document) || document.get_object().get(object)) return false;
+    for (auto result : object) {
+        ondemand::field field;
+        if (std::move(result).get(field)) return false;
+        if (field.key().unsafe_is_equal("error")) {
+            bool is_null = false;
+            return field.value().is_null().get(is_null) == simdjson::SUCCESS && !is_null;
+        }
+        if (field.key().unsafe_is_equal("type")) {
+            std::string_view type;
+            if (field.value().get_string().get(type) == simdjson::SUCCESS && type == "error") {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+ErrorWords read_error_words(std::string_view body) {
+    ErrorWords words;
+    simdjson::padded_string padded(body);
+    ondemand::parser parser;
+    ondemand::document document;
+    ondemand::object object;
+    if (parser.iterate(padded).get(document) || document.get_object().get(object)) return words;
+    ondemand::value error;
+    if (object["error"].get(error)) return words;
+    std::string_view text;
+    ondemand::object inner;
+    if (error.get_object().get(inner) == simdjson::SUCCESS) {
+        if (inner["type"].get_string().get(text) == simdjson::SUCCESS) words.type = text;
+        if (inner["message"].get_string().get(text) == simdjson::SUCCESS) words.message = text;
+    } else if (error.get_string().get(text) == simdjson::SUCCESS) {
+        words.message = text;
+    }
+    return words;
+}
+
+std::vector<std::string_view> splice_body(
+    std::string_view body, const BodyFields& fields, std::string_view model, std::string& replacement
+) {
+    struct Edit {
+        ByteSpan span;
+        std::string_view with;
+    };
+    std::vector<Edit> edits;
+    if (!model.empty()) {
+        replacement.clear();
+        append_json_string(replacement, model);
+        edits.push_back({fields.model_value, replacement});
+    }
+    if (fields.provider) edits.push_back({fields.provider_member, {}});
+    if (edits.size() == 2 && edits[1].span.begin < edits[0].span.begin) std::swap(edits[0], edits[1]);
+
+    std::vector<std::string_view> pieces;
+    std::size_t at = 0;
+    for (const Edit& edit : edits) {
+        pieces.push_back(body.substr(at, edit.span.begin - at));
+        if (!edit.with.empty()) pieces.push_back(edit.with);
+        at = edit.span.end;
+    }
+    pieces.push_back(body.substr(at));
+    return pieces;
+}
+
+}  // namespace balancer::wire

@@ -1,0 +1,69 @@
+// One pass over a Messages request body: what routing needs, as spans of the bytes. Everything else is the
+// provider's to judge, and stays as it came.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+
+namespace balancer::wire {
+
+// Bytes that must be readable (not necessarily initialised) behind a body given to BodyScanner.
+inline constexpr std::size_t kBodyPadding = 64;
+
+struct ByteSpan {
+    std::size_t begin = 0;
+    std::size_t end = 0;
+    std::size_t size() const { return end - begin; }
+};
+
+struct BodyFields {
+    std::string model;                     // unescaped
+    ByteSpan model_value;                  // the JSON string with its quotes
+    bool stream = false;
+    std::optional<std::string> provider;   // the pin
+    ByteSpan provider_member;              // key, value and one comma, when pinned
+    std::string user_id;                   // metadata.user_id, or empty
+    std::string_view system;               // raw JSON, or empty
+    std::string_view tools;
+    std::string_view first_user_message;
+};
+
+// Owns the parser's tables; one per worker. Not thread-safe.
+class BodyScanner {
+  public:
+    BodyScanner();
+    ~BodyScanner();
+
+    // `body` must have kBodyPadding readable bytes behind it. The error is for the client: what is wrong, in
+    // the words that the API itself uses ("model: Field required").
+    Result<BodyFields> scan(std::string_view body);
+
+  private:
+    struct Parser;
+    std::unique_ptr<Parser> parser_;
+};
+
+// Whether a complete 2xx JSON body is really an error: a top-level `"error"` member that is not null, or
+// `"type":"error"`. False for anything that is not a JSON object.
+bool is_error_object(std::string_view body);
+
+// error.type and error.message of an error body in the shape of Anthropic or OpenAI; empty where absent.
+struct ErrorWords {
+    std::string type;
+    std::string message;
+};
+ErrorWords read_error_words(std::string_view body);
+
+// The body as pieces to send: the model's value replaced (when `model` is not empty) and the pin taken out. The views
+// point into `body` and `replacement`, which is filled with the JSON string.
+std::vector<std::string_view> splice_body(
+    std::string_view body, const BodyFields& fields, std::string_view model, std::string& replacement
+);
+
+}  // namespace balancer::wire

@@ -1,0 +1,69 @@
+#include "dataplane/wire/error_body.hpp"
+
+#include <fmt/format.h>
+
+#include "base/log.hpp"
+
+namespace balancer::wire {
+namespace {
+
+void member(std::string& out, std::string_view name, std::string_view value) {
+    if (out.back() != '{') out.push_back(',');
+    append_json_string(out, name);
+    out.push_back(':');
+    append_json_string(out, value);
+}
+
+void number(std::string& out, std::string_view name, long value) {
+    if (out.back() != '{') out.push_back(',');
+    append_json_string(out, name);
+    fmt::format_to(std::back_inserter(out), ":{}", value);
+}
+
+void attempts(std::string& out, const std::vector<AttemptNote>& notes) {
+    if (notes.empty()) return;
+    if (out.back() != '{') out.push_back(',');
+    out.append("\"attempts\":[");
+    for (const AttemptNote& note : notes) {
+        if (out.back() != '[') out.push_back(',');
+        out.push_back('{');
+        member(out, "provider", note.provider);
+        member(out, "failure", name_of(note.failure));
+        if (note.http_status != 0) number(out, "status", static_cast<long>(note.http_status));
+        if (!note.detail.empty()) member(out, "detail", note.detail);
+        out.push_back('}');
+    }
+    out.push_back(']');
+}
+
+}  // namespace
+
+std::string error_json(const LocalError& error, std::string_view request_id) {
+    std::string out = "{\"type\":\"error\",\"error\":{";
+    member(out, "type", error.type);
+    member(out, "message", error.message);
+    if (!error.code.empty()) member(out, "code", error.code);
+    if (!error.provider.empty() || error.retry_after_seconds || !error.attempts.empty()) {
+        out.append(",\"details\":{");
+        if (!error.provider.empty()) member(out, "provider", error.provider);
+        if (error.retry_after_seconds) number(out, "retry_after", *error.retry_after_seconds);
+        attempts(out, error.attempts);
+        out.push_back('}');
+    }
+    out.push_back('}');
+    member(out, "request_id", request_id);
+    out.push_back('}');
+    return out;
+}
+
+std::string error_event(std::string_view message, std::string_view request_id) {
+    std::string out = "event: error\ndata: {\"type\":\"error\",\"error\":{";
+    member(out, "type", "overloaded_error");
+    member(out, "message", message);
+    out.push_back('}');
+    member(out, "request_id", request_id);
+    out.append("}\n\n");
+    return out;
+}
+
+}  // namespace balancer::wire

@@ -1,0 +1,28 @@
+// The request head that goes to a provider: the client's own, as open as the API's gateway contract asks, less what
+// belongs to the client's connection or is a credential, plus the provider's.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "dataplane/wire/http_head.hpp"
+#include "model/snapshot.hpp"
+
+namespace balancer::wire {
+
+struct UpstreamRequest {
+    const RequestHead& client;
+    const Provider& provider;
+    std::uint64_t content_length;
+    // The balancer's own key as the client sent it; a passthrough provider never sees it. Empty: none.
+    std::string_view balancer_key;
+};
+
+// Appends the head with its empty line to `out`. The path is the client's under the provider's base path.
+void append_upstream_head(std::string& out, const UpstreamRequest& request);
+
+// The value of an authorization field without its `Bearer `; the value itself when there is no such scheme.
+std::string_view bearer_value(std::string_view authorization);
+
+}  // namespace balancer::wire

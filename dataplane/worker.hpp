@@ -1,0 +1,57 @@
+// One event loop on one thread: its own listener, connections, pools and counters. Nothing is shared on a request's path.
+#pragma once
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <memory>
+#include <string>
+#include <thread>
+#include <unordered_set>
+
+#include "dataplane/process_state.hpp"
+#include "dataplane/worker_state.hpp"
+
+namespace balancer::dataplane {
+
+class Connection;
+
+// Public members are thread-safe: each posts to the worker. The acceptor's context must be context().
+class Worker {
+  public:
+    Worker(ProcessState& process, std::string name);
+    ~Worker();  // stop() and join() must have been called, if start() was
+
+    void start();
+
+    void listen(boost::asio::ip::tcp::acceptor acceptor);  // takes the place of the one before
+    void publish(std::shared_ptr<const Snapshot> snapshot);
+    void publish(std::shared_ptr<const HealthView> health);
+    void log_access_to(std::string path);
+
+    // Accepts no more, ends idle connections, lets running exchanges end; those left at `until` are cut. The thread ends then.
+    void stop(SteadyTime until);
+    void join();
+
+    boost::asio::io_context& context() { return context_; }
+    const WorkerMetrics& metrics() const { return state_.metrics; }
+
+  private:
+    boost::asio::awaitable<void> accept_loop(std::shared_ptr<boost::asio::ip::tcp::acceptor> acceptor);
+    boost::asio::awaitable<void> serve(boost::asio::ip::tcp::socket socket);
+    void on_tick();
+    void finish_if_idle();
+
+    ProcessState& process_;
+    boost::asio::io_context context_{1};
+    boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
+    WorkerState state_;
+    std::shared_ptr<boost::asio::ip::tcp::acceptor> acceptor_;
+    std::unordered_set<Connection*> connections_;
+    SteadyTime next_tidy_;
+    SteadyTime cut_at_ = SweepEntry::kNever;
+    bool stopping_ = false;
+    std::thread thread_;
+};
+
+}  // namespace balancer::dataplane

@@ -1,0 +1,52 @@
+// What one worker owns and its connections and exchanges use. One thread; nothing here is thread-safe unless it says so.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <memory>
+#include <random>
+#include <string>
+
+#include "base/task_group.hpp"
+#include "dataplane/buffer_pool.hpp"
+#include "dataplane/process_state.hpp"
+#include "dataplane/retry_budget.hpp"
+#include "dataplane/sweep.hpp"
+#include "dataplane/telemetry/access_log.hpp"
+#include "dataplane/telemetry/metrics.hpp"
+#include "dataplane/upstream/connector.hpp"
+#include "dataplane/upstream/pool.hpp"
+#include "dataplane/wire/body_scan.hpp"
+#include "model/snapshot.hpp"
+
+namespace balancer::dataplane {
+
+struct WorkerState {
+    WorkerState(boost::asio::io_context& c, ProcessState& p, std::string worker_name)
+        : context(c),
+          process(p),
+          name(std::move(worker_name)),
+          sweep(c),
+          connector(c),
+          tasks(c.get_executor(), p.log),
+          random(std::random_device{}()) {}
+
+    boost::asio::io_context& context;
+    ProcessState& process;
+    const std::string name;
+    Sweep sweep;
+    BufferPool buffers;
+    Connector connector;
+    UpstreamPool pool;
+    wire::BodyScanner scanner;
+    WorkerMetrics metrics;  // readable from any thread
+    AccessLog access_log;
+    RetryBudget retry_budget;
+    TaskGroup tasks;
+    std::mt19937_64 random;
+    std::shared_ptr<const Snapshot> snapshot;  // null until the first arrives
+    std::shared_ptr<const HealthView> health = std::make_shared<HealthView>();
+    std::uint64_t body_memory = 0;             // admitted now
+    bool draining = false;                     // keep-alive ends with each answer
+};
+
+}  // namespace balancer::dataplane

@@ -1,0 +1,271 @@
+#include "model/from_proto.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/ascii.hpp"
+
+namespace balancer {
+namespace {
+
+// FNV-1a: the same in every process.
+std::uint64_t hash_of(std::string_view text) {
+    std::uint64_t hash = 14695981039346656037ULL;
+    for (unsigned char c : text) hash = (hash ^ c) * 1099511628211ULL;
+    return hash;
+}
+
+Timeouts to_timeouts(const v1::Timeouts& in) {
+    return Timeouts{
+        Milliseconds(in.connect_ms()),
+        Milliseconds(in.first_byte_ms()),
+        Milliseconds(in.idle_ms()),
+        Milliseconds(in.total_ms()),
+        Milliseconds(in.pool_ms()),
+    };
+}
+
+LogLevel to_level(v1::LogLevel level) {
+    switch (level) {
+        case v1::LOG_LEVEL_DEBUG: return LogLevel::kDebug;
+        case v1::LOG_LEVEL_WARNING: return LogLevel::kWarning;
+        case v1::LOG_LEVEL_ERROR: return LogLevel::kError;
+        default: return LogLevel::kInfo;
+    }
+}
+
+Error field_error(std::string field, std::string message) {
+    return invalid(field + ": " + std::move(message));
+}
+
+Result<std::unique_ptr<Provider>> compile_provider(
+    const v1::Provider& in, const v1::CredentialSection& credentials, ProviderSlots& slots
+) {
+    auto out = std::make_unique<Provider>();
+    out->name = in.name();
+    switch (in.type()) {
+        case v1::PROVIDER_TYPE_ANTHROPIC: out->type = ProviderType::kAnthropic; break;
+        case v1::PROVIDER_TYPE_OPENAI: out->type = ProviderType::kOpenai; break;
+        default: return field_error("type", "this build does not know it");
+    }
+    switch (in.auth_type()) {
+        case v1::AUTH_TYPE_API_KEY: out->auth_type = AuthType::kApiKey; break;
+        case v1::AUTH_TYPE_AUTH_TOKEN: out->auth_type = AuthType::kAuthToken; break;
+        case v1::AUTH_TYPE_PASSTHROUGH: out->auth_type = AuthType::kPassthrough; break;
+        case v1::AUTH_TYPE_OAUTH: out->auth_type = AuthType::kOauth; break;
+        default: return field_error("auth_type", "this build does not know it");
+    }
+    Result<Endpoint> endpoint = parse_base_url(in.base_url());
+    if (!endpoint) return field_error("base_url", endpoint.error().text());
+    out->endpoint = *std::move(endpoint);
+    if (!in.proxy_url().empty()) {
+        Result<ProxySpec> proxy = parse_proxy_url(in.proxy_url());
+        if (!proxy) return field_error("proxy", proxy.error().text());
+        out->proxy = *std::move(proxy);
+    }
+    for (const v1::Credential& credential : credentials.credentials()) {
+        if (in.credential_ref().empty() || credential.ref() != in.credential_ref()) continue;
+        out->credential = Credential{
+            to_lower(credential.header_name()),
+            credential.header_value(),
+            credential.generation(),
+            credential.expires_at_ms(),
+            credential.state() == v1::Credential::OK || credential.state() == v1::Credential::REFRESHING,
+        };
+    }
+    switch (in.streaming_mode()) {
+        case v1::STREAMING_MODE_DIRECT: out->streaming_mode = StreamingMode::kDirect; break;
+        case v1::STREAMING_MODE_BACKGROUND: out->streaming_mode = StreamingMode::kBackground; break;
+        default: out->streaming_mode = StreamingMode::kAuto; break;
+    }
+    for (const v1::Header& header : in.headers()) {
+        if (header.name().find_first_of(":\r\n \t") != std::string::npos || header.name().empty() ||
+            header.value().find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) {
+            return field_error("headers", fmt::format("'{}' is not a header line", header.name()));
+        }
+        out->headers.emplace_back(to_lower(header.name()), header.value());
+    }
+    out->weight = in.weight();
+    out->streaming_timeouts = to_timeouts(in.streaming_timeouts());
+    out->non_streaming_timeouts = to_timeouts(in.non_streaming_timeouts());
+    out->max_concurrency = in.max_concurrency();
+    out->ca_pem = in.ca_pem();
+    out->etag = in.etag();
+    out->slot = slots.slot_of(in.name());
+    return out;
+}
+
+Result<void> compile_settings(const v1::Settings& in, Settings& out) {
+    out.selection_strategy = in.selection_strategy() == v1::SELECTION_STRATEGY_ROUND_ROBIN
+                                 ? SelectionStrategy::kRoundRobin
+                             : in.selection_strategy() == v1::SELECTION_STRATEGY_RANDOM
+                                 ? SelectionStrategy::kRandom
+                                 : SelectionStrategy::kPriority;
+    out.sticky_scope = in.sticky_scope() == v1::STICKY_SCOPE_GLOBAL ? StickyScope::kGlobal
+                                                                    : StickyScope::kSession;
+    out.sticky_duration = Milliseconds(in.sticky_duration_ms());
+    out.failover = in.failover() == v1::FAILOVER_MODE_ON_UNHEALTHY ? FailoverMode::kOnUnhealthy
+                                                                   : FailoverMode::kImmediate;
+    out.health = to_policy(in.health());
+    for (const std::string& text : in.health().exception_patterns()) {
+        out.exception_patterns.push_back(to_lower(text));
+    }
+    if (in.health().response_body_patterns_size() > 0) {
+        re2::RE2::Options options;
+        options.set_case_sensitive(false);
+        options.set_log_errors(false);
+        options.set_encoding(re2::RE2::Options::EncodingLatin1);  // bodies are bytes
+        auto set = std::make_unique<re2::RE2::Set>(options, re2::RE2::UNANCHORED);
+        for (const std::string& text : in.health().response_body_patterns()) {
+            std::string problem;
+            if (set->Add(text, &problem) < 0) {
+                return field_error("settings.unhealthy_response_body_patterns", text + ": " + problem);
+            }
+            out.body_pattern_texts.push_back(text);
+        }
+        if (!set->Compile()) {
+            return field_error("settings.unhealthy_response_body_patterns", "too large together");
+        }
+        out.body_patterns = std::move(set);
+    }
+    for (std::uint32_t code : in.health().http_codes()) out.http_codes.insert(code);
+
+    const v1::Limits& limits = in.limits();
+    out.body_bytes = limits.body_bytes();
+    out.body_memory_bytes = limits.body_memory_bytes();
+    out.header_bytes = limits.header_bytes();
+    out.connections = limits.connections();
+    out.retry_budget_percent = limits.retry_budget_percent();
+    out.retry_budget_min_per_s = limits.retry_budget_min_per_s();
+    out.panic_concurrency = limits.panic_concurrency();
+    out.ping_interval = Milliseconds(in.ping_interval_ms());
+
+    out.auth_enabled = in.auth().enabled();
+    for (const v1::ClientKey& key : in.auth().keys()) {
+        out.client_keys.push_back(ClientKey{key.name(), key.sha256()});
+    }
+    for (const std::string& path : in.auth().exempt_paths()) out.exempt_paths.insert(path);
+
+    out.log_level = to_level(in.log().level());
+    out.log_color = in.log().color();
+    out.log_file_path = in.log().file_path();
+    out.log_bodies = in.log().log_bodies();
+    out.listen_host = in.listen_host();
+    out.listen_port = static_cast<std::uint16_t>(in.listen_port());
+    out.app_name = in.app_name();
+    out.app_version = in.app_version();
+    out.simulate_delay = in.testing().simulate_delay();
+    out.delay = Milliseconds(in.testing().delay_ms());
+    for (const std::string& word : in.testing().delay_trigger_keywords()) {
+        out.delay_trigger_keywords.push_back(to_lower(word));
+    }
+    return {};
+}
+
+void compile_routes(const v1::ConfigSection& config, Snapshot& snapshot) {
+    for (const v1::Route& in : config.routes()) {
+        Route route{Glob(in.pattern()), {}, hash_of(in.pattern())};
+        for (const v1::RouteTarget& target : in.targets()) {
+            const Provider* provider = snapshot.find_provider(target.provider());
+            if (!target.enabled() || provider == nullptr) continue;
+            route.targets.push_back(RouteTarget{provider, target.model(), target.priority()});
+        }
+        if (route.targets.empty()) continue;
+        std::stable_sort(route.targets.begin(), route.targets.end(), [](const auto& a, const auto& b) {
+            return a.priority < b.priority;
+        });
+        if (!route.pattern.has_star()) {
+            snapshot.exact_routes.emplace(in.pattern(), snapshot.routes.size());
+        }
+        snapshot.routes.push_back(std::move(route));
+    }
+}
+
+}  // namespace
+
+Result<Compiled> compile_snapshot(
+    const v1::Version& version,
+    const v1::ConfigSection& config,
+    const v1::CredentialSection& credentials,
+    ProviderSlots& slots
+) {
+    if (config.schema() != 1) {
+        return field_error(
+            "schema", fmt::format("{} is not 1, the only one this build knows", config.schema())
+        );
+    }
+    auto snapshot = std::make_shared<Snapshot>();
+    snapshot->version = SnapshotVersion{version.store_uuid(), version.epoch(), version.seq()};
+    Result<void> settings = compile_settings(config.settings(), snapshot->settings);
+    if (!settings) return settings.error();
+
+    Compiled compiled;
+    std::unordered_set<std::string_view> names;
+    for (const v1::Provider& in : config.providers()) {
+        if (!names.insert(in.name()).second) {
+            return field_error("providers", fmt::format("two are named '{}'", in.name()));
+        }
+        if (!in.enabled()) continue;
+        Result<std::unique_ptr<Provider>> provider = compile_provider(in, credentials, slots);
+        if (provider) {
+            snapshot->providers.push_back(*std::move(provider));
+            continue;
+        }
+        const std::string& detail = provider.error().detail;
+        std::size_t colon = detail.find(": ");
+        compiled.quarantined.push_back(Quarantined{
+            "provider/" + in.name(), detail.substr(0, colon), detail.substr(colon + 2)
+        });
+    }
+    compile_routes(config, *snapshot);
+    compiled.snapshot = std::move(snapshot);
+    return compiled;
+}
+
+HealthPolicy to_policy(const v1::HealthPolicy& in) {
+    return HealthPolicy{
+        Milliseconds(in.failure_cooldown_ms()),
+        in.unhealthy_threshold(),
+        in.unhealthy_reset_on_success(),
+        Milliseconds(in.unhealthy_reset_timeout_ms()),
+    };
+}
+
+v1::Signal to_signal(const AttemptOutcome& outcome) {
+    v1::Signal signal;
+    signal.set_provider(outcome.provider);
+    signal.set_etag(outcome.etag);
+    signal.set_model(outcome.model);
+    signal.set_ok(outcome.ok);
+    signal.set_failure(static_cast<v1::FailureClass>(outcome.failure));
+    signal.set_http_status(outcome.http_status);
+    signal.set_retry_at_ms(outcome.retry_at);
+    signal.set_started_at_ms(outcome.started_at);
+    signal.set_at_ms(outcome.at);
+    signal.set_detail(outcome.detail);
+    signal.set_counted(outcome.counted);
+    signal.set_request_id(outcome.request_id);
+    return signal;
+}
+
+AttemptOutcome to_outcome(const v1::Signal& signal) {
+    AttemptOutcome outcome;
+    outcome.provider = signal.provider();
+    outcome.etag = signal.etag();
+    outcome.model = signal.model();
+    outcome.request_id = signal.request_id();
+    outcome.ok = signal.ok();
+    auto number = static_cast<std::size_t>(signal.failure());
+    outcome.failure = number < kFailureClasses ? static_cast<FailureClass>(number)
+                                               : FailureClass::kProtocol;
+    outcome.counted = signal.counted();
+    outcome.http_status = signal.http_status();
+    outcome.started_at = signal.started_at_ms();
+    outcome.at = signal.at_ms();
+    outcome.retry_at = signal.retry_at_ms();
+    outcome.detail = signal.detail();
+    return outcome;
+}
+
+}  // namespace balancer

@@ -1,0 +1,41 @@
+// Turns published sections into a Snapshot. The only place where generated types meet the model.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "balancer/v1/config.pb.h"
+#include "balancer/v1/data_plane.pb.h"
+#include "base/result.hpp"
+#include "model/snapshot.hpp"
+
+namespace balancer {
+
+// A provider that could not be compiled: left out, the rest is in force.
+struct Quarantined {
+    std::string resource;    // "provider/NAME"
+    std::string field_path;
+    std::string message;
+};
+
+struct Compiled {
+    std::shared_ptr<const Snapshot> snapshot;
+    std::vector<Quarantined> quarantined;
+};
+
+// An error when the section as a whole cannot be used (unknown schema, a bad regular expression, two providers of one
+// name). A bad provider is quarantined instead.
+Result<Compiled> compile_snapshot(
+    const v1::Version& version,
+    const v1::ConfigSection& config,
+    const v1::CredentialSection& credentials,
+    ProviderSlots& slots
+);
+
+HealthPolicy to_policy(const v1::HealthPolicy& policy);
+
+v1::Signal to_signal(const AttemptOutcome& outcome);
+AttemptOutcome to_outcome(const v1::Signal& signal);
+
+}  // namespace balancer

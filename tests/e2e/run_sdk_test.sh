@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# run_sdk_test.sh BIN_DIR WORK_DIR: installs the SDKs into WORK_DIR when they are not there yet, then runs sdk_test.mjs
+# against the binaries in BIN_DIR. Exit code 77: there is no Node of version 18 or newer.
+set -euo pipefail
+
+bin_dir=$1
+work_dir=$2
+here=$(cd "$(dirname "$0")" && pwd)
+
+if ! command -v node >/dev/null || ! command -v npm >/dev/null ||
+    [ "$(node --print 'process.versions.node.split(".")[0] >= 18')" != true ]; then
+    echo "skipped: the end-to-end test needs node (18 or newer) and npm on PATH"
+    exit 77
+fi
+
+mkdir -p "$work_dir"
+cd "$work_dir"
+if ! cmp -s "$here/package-lock.json" installed-lock.json; then
+    echo "installing @anthropic-ai/sdk into $work_dir"
+    rm -rf node_modules installed-lock.json
+    cp "$here/package.json" "$here/package-lock.json" .
+    npm ci --ignore-scripts --no-audit --no-fund </dev/null
+    # Last, so that a broken installation is done again.
+    cp "$here/package-lock.json" installed-lock.json
+fi
+exec node "$here/sdk_test.mjs" "$bin_dir" "$work_dir"
