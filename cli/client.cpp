@@ -33,9 +33,9 @@ Client::Client(Options options) : options_(std::move(options)) {
     arguments.SetMaxReceiveMessageSize(kSyncMessageBytesMax);
     // A proxy of the environment is meant for the way out, not for the control plane.
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-    stub_ = v1::Admin::NewStub(grpc::CreateCustomChannel(
-        options_.server, grpc::InsecureChannelCredentials(), arguments
-    ));
+    stub_ = v1::Admin::NewStub(
+        grpc::CreateCustomChannel(options_.server, grpc::InsecureChannelCredentials(), arguments)
+    );
 }
 
 Result<void> Client::prepare(grpc::ClientContext& context) {
@@ -43,7 +43,8 @@ Result<void> Client::prepare(grpc::ClientContext& context) {
         Result<std::string> token = read_secret_file(options_.token_file);
         if (!token) {
             return not_allowed(fmt::format(
-                "no token: {}\nThe control plane makes admin.token in its --state-dir at its first start; "
+                "no token: {}\nThe control plane makes admin.token in its --state-dir at its first "
+                "start; "
                 "name it with --token-file FILE or BALANCERCTL_TOKEN_FILE.",
                 token.error().text()
             ));
@@ -59,14 +60,16 @@ Error Client::to_error(const grpc::Status& status) const {
     switch (status.error_code()) {
         case grpc::StatusCode::UNAVAILABLE:
             return unreachable(fmt::format(
-                "cannot reach the control plane at {}: {}\nDoes it run there? Name another address with "
+                "cannot reach the control plane at {}: {}\nDoes it run there? Name another address "
+                "with "
                 "--server ADDR or BALANCERCTL_SERVER.",
                 options_.server,
                 last_cause(status.error_message())
             ));
         case grpc::StatusCode::DEADLINE_EXCEEDED:
             return unreachable(fmt::format(
-                "no answer from {} within {} ms: give it longer with --timeout SECONDS, or look at the "
+                "no answer from {} within {} ms: give it longer with --timeout SECONDS, or look at "
+                "the "
                 "control plane's log",
                 options_.server,
                 options_.timeout.count()
@@ -84,7 +87,8 @@ Error Client::to_error(const grpc::Status& status) const {
                 "what listens at {} is not this program's control plane, or another version of it",
                 options_.server
             ));
-        default: return invalid(status.error_message());
+        default:
+            return invalid(status.error_message());
     }
 }
 

@@ -24,13 +24,12 @@ class Client {
 
     explicit Client(Options options);
 
-    // `method` is a member of the stub: client.call(&v1::Admin::Stub::GetStatus, request). Errors say what happened
-    // and what to do; is_unreachable tells those of the connection and the token from the answers "no".
+    // `method` is a member of the stub: client.call(&v1::Admin::Stub::GetStatus, request). Errors
+    // say what happened and what to do; is_unreachable tells those of the connection and the token
+    // from the answers "no".
     template <class Request, class Response>
     Result<Response> call(
-        grpc::Status (v1::Admin::Stub::*method)(
-            grpc::ClientContext*, const Request&, Response*
-        ),
+        grpc::Status (v1::Admin::Stub::*method)(grpc::ClientContext*, const Request&, Response*),
         const Request& request
     ) {
         grpc::ClientContext context;

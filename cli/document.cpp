@@ -18,7 +18,14 @@ using Json = nlohmann::ordered_json;
 // A word that every YAML reader takes for a string without quotes.
 bool is_plain(const std::string& text) {
     static constexpr std::array<std::string_view, 8> kSpecial = {
-        "true", "false", "yes", "no", "on", "off", "null", "y",
+        "true",
+        "false",
+        "yes",
+        "no",
+        "on",
+        "off",
+        "null",
+        "y",
     };
     if (text.empty() || std::isalpha(static_cast<unsigned char>(text.front())) == 0) return false;
     if (text == "n" || text == "N" || text.back() == ':') return false;
@@ -57,7 +64,8 @@ void emit(YAML::Emitter& out, const Json& value) {
 
 void print_document(const Json& document, Format format, std::ostream& out) {
     if (format == Format::kJson) {
-        // Bytes that are not UTF-8 must not end the program: a script gets the replacement character.
+        // Bytes that are not UTF-8 must not end the program: a script gets the replacement
+        // character.
         out << document.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
         return;
     }

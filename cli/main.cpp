@@ -1,11 +1,15 @@
 // balancerctl.
 #include <unistd.h>
 
+#include <cstdlib>
 #include <iostream>
 
 #include "cli/run.hpp"
 
 int main(int argc, char** argv) {
     using namespace balancer;
+    // gRPC's own lines on stderr say in its words what we say in ours. GRPC_VERBOSITY=ERROR brings
+    // them back.
+    ::setenv("GRPC_VERBOSITY", "NONE", 0);
     return cli::run(argc, argv, std::cout, std::cerr, cli::color_of(STDOUT_FILENO));
 }

@@ -38,7 +38,9 @@ void add_globals(CLI::App& app, Request& request) {
         ->type_name("ADDR")
         ->envname("BALANCERCTL_SERVER")
         ->capture_default_str();
-    app.add_option("--token-file", request.token_file, "admin.token of the control plane's --state-dir")
+    app.add_option(
+           "--token-file", request.token_file, "admin.token of the control plane's --state-dir"
+    )
         ->type_name("FILE")
         ->envname("BALANCERCTL_TOKEN_FILE")
         ->capture_default_str();
@@ -71,7 +73,8 @@ CLI::App* add_command(
 }
 
 void add_providers(CLI::App& app, Request& request) {
-    CLI::App* group = app.add_subcommand("providers", "See and change providers")->require_subcommand(1);
+    CLI::App* group =
+        app.add_subcommand("providers", "See and change providers")->require_subcommand(1);
     add_command(*group, "list", "All, with their health", request, list_providers);
     auto with_name = [&](const char* name, const char* help, std::function<int(Session&)> work) {
         CLI::App* command = add_command(*group, name, help, request, std::move(work));
@@ -82,9 +85,15 @@ void add_providers(CLI::App& app, Request& request) {
         return get_provider(session, request.name);
     });
     auto change = [&](const char* name, const char* help, ProviderChange what) {
-        with_name(name, help, [&request, what](Session& session) {
-            return change_provider(session, what, request.name, request.reason);
-        })->add_option("--reason", request.reason, "Why, for the log and for status")->type_name("TEXT");
+        with_name(
+            name,
+            help,
+            [&request, what](Session& session) {
+                return change_provider(session, what, request.name, request.reason);
+            }
+        )
+            ->add_option("--reason", request.reason, "Why, for the log and for status")
+            ->type_name("TEXT");
     };
     change("enable", "Use it, whatever the file says", ProviderChange::kEnable);
     change("disable", "Do not use it, whatever the file says", ProviderChange::kDisable);
@@ -92,18 +101,26 @@ void add_providers(CLI::App& app, Request& request) {
 }
 
 void add_config(CLI::App& app, Request& request) {
-    CLI::App* group =
-        app.add_subcommand("config", "Check, reload and see the configuration")->require_subcommand(1);
+    CLI::App* group = app.add_subcommand("config", "Check, reload and see the configuration")
+                          ->require_subcommand(1);
     add_command(
         *group,
         "validate",
         "Check a file without using it (none: the control plane's own)",
         request,
         [&request](Session& session) { return validate_config(session, request.file); }
-    )->add_option("FILE", request.file, "A YAML file on this machine")->type_name("");
-    add_command(*group, "reload", "Read the control plane's file again", request, [&request](Session& s) {
-        return reload_config(s, request.reason);
-    })->add_option("--reason", request.reason, "Why, for the log")->type_name("TEXT");
+    )
+        ->add_option("FILE", request.file, "A YAML file on this machine")
+        ->type_name("");
+    add_command(
+        *group,
+        "reload",
+        "Read the control plane's file again",
+        request,
+        [&request](Session& s) { return reload_config(s, request.reason); }
+    )
+        ->add_option("--reason", request.reason, "Why, for the log")
+        ->type_name("TEXT");
     add_command(*group, "show", "What is in force, secrets masked", request, show_config);
 }
 

@@ -7,8 +7,8 @@
 
 namespace balancer::cli {
 
-// Parses the command line, does it, prints answers to `out` and complaints to `err`. Returns the exit code (session.hpp).
-// Defaults come from BALANCERCTL_SERVER and BALANCERCTL_TOKEN_FILE.
+// Parses the command line, does it, prints answers to `out` and complaints to `err`. Returns the
+// exit code (session.hpp). Defaults come from BALANCERCTL_SERVER and BALANCERCTL_TOKEN_FILE.
 int run(
     int argc,
     const char* const* argv,

@@ -10,12 +10,18 @@ namespace balancer::cli {
 std::string paint(std::string_view text, Tone tone, Color color) {
     if (color == Color::kOff || text.empty()) return std::string(text);
     switch (tone) {
-        case Tone::kGood: return fmt::format("\x1b[32m{}\x1b[0m", text);
-        case Tone::kWarn: return fmt::format("\x1b[33m{}\x1b[0m", text);
-        case Tone::kBad: return fmt::format("\x1b[31m{}\x1b[0m", text);
-        case Tone::kDim: return fmt::format("\x1b[2m{}\x1b[0m", text);
-        case Tone::kBold: return fmt::format("\x1b[1m{}\x1b[0m", text);
-        case Tone::kPlain: break;
+        case Tone::kGood:
+            return fmt::format("\x1b[32m{}\x1b[0m", text);
+        case Tone::kWarn:
+            return fmt::format("\x1b[33m{}\x1b[0m", text);
+        case Tone::kBad:
+            return fmt::format("\x1b[31m{}\x1b[0m", text);
+        case Tone::kDim:
+            return fmt::format("\x1b[2m{}\x1b[0m", text);
+        case Tone::kBold:
+            return fmt::format("\x1b[1m{}\x1b[0m", text);
+        case Tone::kPlain:
+            break;
     }
     return std::string(text);
 }

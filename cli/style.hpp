@@ -1,4 +1,5 @@
-// Colours for people. Never in JSON or YAML, never when the output is not a terminal or NO_COLOR is set.
+// Colours for people. Never in JSON or YAML, never when the output is not a terminal or NO_COLOR is
+// set.
 #pragma once
 
 #include <string>

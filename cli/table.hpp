@@ -18,8 +18,9 @@ struct Cell {
     Cell(std::string t, Tone how) : text(std::move(t)), tone(how) {}
 };
 
-// Columns are as wide as their widest cell, two spaces apart; the last one is not padded. A character is taken to be one
-// column wide. Control characters in cells are shown as '?', so that a provider's words cannot play with the terminal.
+// Columns are as wide as their widest cell, two spaces apart; the last one is not padded. A
+// character is taken to be one column wide. Control characters in cells are shown as '?', so that a
+// provider's words cannot play with the terminal.
 class Table {
   public:
     // No headers: no first line.

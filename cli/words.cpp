@@ -37,10 +37,12 @@ Cell circuit_words(const v1::ProviderView& view, UnixMs now) {
                 fmt::format("open, {} left", duration_words(Milliseconds(left + 999))), Tone::kBad
             );
         }
-        case v1::CIRCUIT_HALF_OPEN: return Cell("half-open", Tone::kWarn);
+        case v1::CIRCUIT_HALF_OPEN:
+            return Cell("half-open", Tone::kWarn);
         case v1::CIRCUIT_RAMP:
             return Cell(fmt::format("ramp {}%", health.ramp_percent()), Tone::kWarn);
-        default: return Cell("closed", Tone::kGood);
+        default:
+            return Cell("closed", Tone::kGood);
     }
 }
 

@@ -25,8 +25,8 @@ Cell circuit_words(const v1::ProviderView& provider, UnixMs now);
 // "rate_limited"
 std::string class_words(std::uint32_t failure_class);
 
-// "config.yaml:12:5: providers[2].auth_typ: unknown key; did you mean 'auth_type'?" `file` takes the place of the
-// problem's own file when it is not empty.
+// "config.yaml:12:5: providers[2].auth_typ: unknown key; did you mean 'auth_type'?" `file` takes
+// the place of the problem's own file when it is not empty.
 std::string problem_words(const v1::ConfigProblem& problem, const std::string& file);
 
 }  // namespace balancer::cli

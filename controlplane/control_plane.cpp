@@ -21,10 +21,14 @@ std::string version_text(const v1::Version& version) {
 
 std::string_view circuit_name(v1::Circuit circuit) {
     switch (circuit) {
-        case v1::CIRCUIT_OPEN: return "open";
-        case v1::CIRCUIT_HALF_OPEN: return "half-open";
-        case v1::CIRCUIT_RAMP: return "ramp";
-        default: return "closed";
+        case v1::CIRCUIT_OPEN:
+            return "open";
+        case v1::CIRCUIT_HALF_OPEN:
+            return "half-open";
+        case v1::CIRCUIT_RAMP:
+            return "ramp";
+        default:
+            return "closed";
     }
 }
 
@@ -40,7 +44,9 @@ bool says_the_same(const LoadedConfig& a, const LoadedConfig& b) {
            MessageDifferencer::Equals(a.credentials, b.credentials);
 }
 
-const v1::ProviderHealth* find_health(const v1::HealthSection& section, const v1::ProviderHealth& like) {
+const v1::ProviderHealth* find_health(
+    const v1::HealthSection& section, const v1::ProviderHealth& like
+) {
     for (const v1::ProviderHealth& entry : section.providers()) {
         if (entry.provider() == like.provider() && entry.model() == like.model()) return &entry;
     }
@@ -64,7 +70,8 @@ Result<void> ControlPlane::start(LoadedConfig loaded) {
     if (!stored) return stored.error();
     Effective effective = apply_overrides(loaded.config, *stored);
     if (count_enabled(effective.config) == 0) {
-        // A start cannot be refused for this: only a running control plane can take an override back.
+        // A start cannot be refused for this: only a running control plane can take an override
+        // back.
         effective = Effective{loaded.config, {}, *stored};
         start_notices_.push_back(
             "every enable and disable by hand has ended: with them no provider would be enabled"
@@ -86,7 +93,9 @@ Result<void> ControlPlane::start(LoadedConfig loaded) {
     return {};
 }
 
-void ControlPlane::stop() { ticker_.cancel(); }
+void ControlPlane::stop() {
+    ticker_.cancel();
+}
 
 ReloadOutcome ControlPlane::reload(std::string_view cause) {
     LoadResult result = load_config(options_.config_file, options_.environment);
@@ -104,9 +113,7 @@ ReloadOutcome ControlPlane::take(LoadedConfig loaded, std::string_view cause) {
         loaded_ = std::move(loaded);
         reload_error_.clear();
         ++tally_.reloads_unchanged;
-        std::string message = fmt::format(
-            "{} says what is in force already (version {})", file, version_text(publisher_.head())
-        );
+        std::string message = file + " says what is in force already";
         log_.emit(LogLevel::kInfo, LogEvent::kConfigUnchanged, message, {{"cause", cause}});
         return ReloadOutcome{ReloadResult::kUnchanged, std::move(message), {}};
     }
@@ -131,13 +138,17 @@ ReloadOutcome ControlPlane::take(LoadedConfig loaded, std::string_view cause) {
     reload_error_.clear();
     ++tally_.reloads_changed;
     std::string message = fmt::format(
-        "{} is in force as version {}: {} providers, {} enabled",
+        "{} is in force: {} providers, {} enabled",
         file,
-        version_text(publisher_.head()),
         config_.providers_size(),
         count_enabled(config_)
     );
-    log_.emit(LogLevel::kInfo, LogEvent::kConfigReloaded, message, {{"cause", cause}});
+    log_.emit(
+        LogLevel::kInfo,
+        LogEvent::kConfigReloaded,
+        message,
+        {{"version", version_text(publisher_.head())}, {"cause", cause}}
+    );
     log_notices();
     return ReloadOutcome{ReloadResult::kChanged, std::move(message), {}};
 }
@@ -177,94 +188,6 @@ Result<void> ControlPlane::put_in_force(
     publisher_.publish_config(config_, loaded_.credentials, cause);
     publish_health(cause);
     return {};
-}
-
-Result<void> ControlPlane::check_change(const v1::Provider& provider, bool enabled) const {
-    if (!enabled && count_enabled(config_) == 1) {
-        return invalid(fmt::format(
-            "'{}' is the last enabled provider: without it nobody could answer; enable another one first",
-            provider.name()
-        ));
-    }
-    if (enabled && !provider.credential_ref().empty()) {
-        const auto& all = loaded_.credentials.credentials();
-        bool found = std::any_of(all.begin(), all.end(), [&](const v1::Credential& credential) {
-            return credential.ref() == provider.credential_ref();
-        });
-        if (!found) {
-            return invalid(fmt::format(
-                "'{}' has no credential: give its auth_value in {} and reload", provider.name(),
-                options_.config_file.string()
-            ));
-        }
-    }
-    return {};
-}
-
-Result<v1::ChangeResponse> ControlPlane::set_provider_enabled(
-    const v1::SetProviderEnabledRequest& request
-) {
-    const v1::Provider* provider = find_provider(config_, request.name());
-    if (provider == nullptr) return unknown_provider(request.name());
-    const char* word = request.enabled() ? "enabled" : "disabled";
-    v1::ChangeResponse response;
-    if (provider->enabled() == request.enabled()) {
-        *response.mutable_version() = publisher_.head();
-        response.set_message(fmt::format("'{}' is {} already", request.name(), word));
-        return response;
-    }
-    if (Result<void> good = check_change(*provider, request.enabled()); !good) return good.error();
-
-    bool in_file = find_provider(loaded_.config, request.name())->enabled();
-    Override entry{
-        request.name(),
-        request.enabled(),
-        in_file,
-        request.context().reason(),
-        request.context().actor(),
-        unix_now(),
-    };
-    Result<void> stored = in_file == request.enabled() ? store_.drop_override(entry.provider)
-                                                       : store_.put_override(entry);
-    if (!stored) return stored.error();
-    std::erase_if(overrides_, [&](const Override& o) { return o.provider == entry.provider; });
-    if (in_file != request.enabled()) overrides_.push_back(std::move(entry));
-    config_ = apply_overrides(loaded_.config, overrides_).config;
-    publisher_.publish_config(
-        config_, loaded_.credentials, fmt::format("'{}' {} by hand", request.name(), word)
-    );
-    *response.mutable_version() = publisher_.head();
-    response.set_changed(true);
-    response.set_message(fmt::format("'{}' is {}", request.name(), word));
-    for (const v1::Route& route : config_.routes()) {
-        bool served = std::any_of(
-            route.targets().begin(), route.targets().end(), [this](const v1::RouteTarget& target) {
-                const v1::Provider* p = find_provider(config_, target.provider());
-                return target.enabled() && p != nullptr && p->enabled();
-            }
-        );
-        if (served) continue;
-        response.add_warnings(fmt::format("route '{}' has no enabled provider", route.pattern()));
-    }
-    return response;
-}
-
-Result<v1::ChangeResponse> ControlPlane::reset_provider(const v1::ResetProviderRequest& request) {
-    bool clean = true;
-    for (const v1::ProviderHealth& entry : merger_.section(unix_now()).providers()) {
-        if (entry.provider() != request.name()) continue;
-        clean = clean && entry.failure_count() == 0 && entry.circuit() == v1::CIRCUIT_CLOSED;
-    }
-    if (!merger_.reset(request.name(), unix_now())) return unknown_provider(request.name());
-    // Published even when the fleet had nothing against it: a data plane may have, on its own.
-    publish_health(fmt::format("'{}' reset by hand", request.name()));
-    v1::ChangeResponse response;
-    *response.mutable_version() = publisher_.head();
-    response.set_changed(!clean);
-    response.set_message(fmt::format(
-        "'{}' {}", request.name(), clean ? "had nothing against it" : "has a clean record again"
-    ));
-    return response;
 }
 
 void ControlPlane::on_report(
@@ -314,7 +237,9 @@ void ControlPlane::log_circuits(const v1::HealthSection& now) const {
             closed ? LogLevel::kInfo : LogLevel::kWarning,
             LogEvent::kProviderStateChanged,
             fmt::format(
-                "provider '{}' went from {} to {}", entry.provider(), circuit_name(was),
+                "provider '{}' went from {} to {}",
+                entry.provider(),
+                circuit_name(was),
                 circuit_name(entry.circuit())
             ),
             {{"provider", entry.provider()},
@@ -329,10 +254,14 @@ void ControlPlane::apply_log_settings() {
     const v1::LogSettings& settings = config_.settings().log();
     log_.set_level([&] {
         switch (settings.level()) {
-            case v1::LOG_LEVEL_DEBUG: return LogLevel::kDebug;
-            case v1::LOG_LEVEL_WARNING: return LogLevel::kWarning;
-            case v1::LOG_LEVEL_ERROR: return LogLevel::kError;
-            default: return LogLevel::kInfo;
+            case v1::LOG_LEVEL_DEBUG:
+                return LogLevel::kDebug;
+            case v1::LOG_LEVEL_WARNING:
+                return LogLevel::kWarning;
+            case v1::LOG_LEVEL_ERROR:
+                return LogLevel::kError;
+            default:
+                return LogLevel::kInfo;
         }
     }());
     log_.set_color(settings.color());

@@ -1,4 +1,5 @@
-// The control plane's state and what may be done to it: the configuration in force, overrides, fleet health.
+// The control plane's state and what may be done to it: the configuration in force, overrides,
+// fleet health.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -24,12 +25,12 @@ enum class ReloadResult { kChanged, kUnchanged, kRefused };
 
 struct ReloadOutcome {
     ReloadResult result = ReloadResult::kUnchanged;
-    std::string message;  // one sentence for a person
+    std::string message;                  // one sentence for a person
     std::vector<ConfigProblem> problems;  // when refused
 };
 
-// Lives on one io_context; every member runs there, none blocks but for the store's writes. The io_context, the
-// log and the store outlive it.
+// Lives on one io_context; every member runs there, none blocks but for the store's writes. The
+// io_context, the log and the store outlive it.
 class ControlPlane {
   public:
     struct Options {
@@ -44,12 +45,14 @@ class ControlPlane {
         std::uint64_t reloads_unchanged = 0;
         std::uint64_t reloads_refused = 0;
         std::uint64_t signals_received = 0;
-        std::uint64_t signals_ignored = 0;  // of a provider, or a provider generation, that is no more
+        std::uint64_t signals_ignored =
+            0;  // of a provider, or a provider generation, that is no more
     };
 
     ControlPlane(boost::asio::io_context& context, Log& log, Store& store, Options options);
 
-    // Brings the stored overrides back and publishes for the first time. An error of the store ends the start.
+    // Brings the stored overrides back and publishes for the first time. An error of the store ends
+    // the start.
     Result<void> start(LoadedConfig loaded);
 
     // No timer runs after this.
@@ -58,8 +61,9 @@ class ControlPlane {
     // Reads the file again. A bad file changes nothing. `cause` is for people: "the file changed".
     ReloadOutcome reload(std::string_view cause);
 
-    // Refused: an unknown provider (see is_unknown_provider), one without a credential to enable, the last
-    // enabled one to disable.
+    // Edits by hand (control_plane_edits.cpp).
+    // Refused: an unknown provider (see is_unknown_provider), one without a credential to enable,
+    // the last enabled one to disable.
     Result<v1::ChangeResponse> set_provider_enabled(const v1::SetProviderEnabledRequest& request);
 
     // Forgets the fleet's evidence against a provider and closes its circuit.
@@ -70,7 +74,8 @@ class ControlPlane {
         const std::string& dp_id, const std::string& instance_id, const v1::ReportRequest& report
     );
 
-    // Views (control_plane_views.cpp). Secrets are in them: who sends one out masks it (service/redacted_print).
+    // Views (control_plane_views.cpp). Secrets are in them: who sends one out masks it
+    // (service/redacted_print).
     v1::GetStatusResponse status() const;
     Result<v1::ListProvidersResponse> list_providers(const std::string& name) const;
     v1::ListDataPlanesResponse list_data_planes() const;

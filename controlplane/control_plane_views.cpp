@@ -9,7 +9,9 @@
 namespace balancer::controlplane {
 namespace {
 
-bool is_healthy(const v1::ProviderHealth& health) { return health.circuit() != v1::CIRCUIT_OPEN; }
+bool is_healthy(const v1::ProviderHealth& health) {
+    return health.circuit() != v1::CIRCUIT_OPEN;
+}
 
 // The whole provider's entry, not one model's.
 const v1::ProviderHealth* find_health(const v1::HealthSection& section, std::string_view provider) {
@@ -48,7 +50,9 @@ v1::GetStatusResponse ControlPlane::status() const {
     response.set_build(BALANCER_VERSION);
     response.set_started_at_ms(started_at_);
     *response.mutable_head() = publisher_.head();
-    response.set_config_path(options_.config_file.string());
+    std::error_code ignored;  // the path as given then
+    std::filesystem::path absolute = std::filesystem::absolute(options_.config_file, ignored);
+    response.set_config_path(ignored ? options_.config_file.string() : absolute.string());
     response.set_config_sha256(loaded_.sha256);
     response.set_config_loaded_at_ms(loaded_at_);
     if (!reload_error_.empty()) {

@@ -20,7 +20,8 @@ constexpr const char* kExamples =
 
 std::optional<int> parse_flags(int argc, char** argv, ServerOptions& options) {
     CLI::App app(
-        "The control plane of Claude Code Provider Balancer: owns the configuration and the providers'\n"
+        "The control plane of Claude Code Provider Balancer: owns the configuration and the "
+        "providers'\n"
         "health, and brings every data plane to the same state."
     );
     app.footer(kExamples);

@@ -1,11 +1,15 @@
 // balancer-controlplane: flags, start, wait, stop.
 #include <cstdio>
+#include <cstdlib>
 
 #include "controlplane/flags.hpp"
 #include "controlplane/server.hpp"
 
 int main(int argc, char** argv) {
     using namespace balancer;
+    // gRPC's own lines on stderr say in its words what we say in ours. GRPC_VERBOSITY=ERROR brings
+    // them back.
+    ::setenv("GRPC_VERBOSITY", "NONE", 0);
     controlplane::ServerOptions options;
     if (std::optional<int> ended = controlplane::parse_flags(argc, argv, options)) return *ended;
 

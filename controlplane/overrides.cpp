@@ -33,9 +33,9 @@ const v1::Provider* find_provider(const v1::ConfigSection& config, std::string_v
 
 std::size_t count_enabled(const v1::ConfigSection& config) {
     return static_cast<std::size_t>(std::count_if(
-        config.providers().begin(), config.providers().end(), [](const v1::Provider& provider) {
-            return provider.enabled();
-        }
+        config.providers().begin(),
+        config.providers().end(),
+        [](const v1::Provider& provider) { return provider.enabled(); }
     ));
 }
 

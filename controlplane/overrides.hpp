@@ -14,7 +14,8 @@ namespace balancer::controlplane {
 struct Effective {
     v1::ConfigSection config;
     std::vector<Override> kept;
-    std::vector<Override> ended;  // the file's own `enabled` has changed since, or the provider is gone
+    std::vector<Override>
+        ended;  // the file's own `enabled` has changed since, or the provider is gone
 };
 
 Effective apply_overrides(const v1::ConfigSection& file, const std::vector<Override>& overrides);

@@ -75,6 +75,7 @@ struct Server::Parts {
         Result<std::unique_ptr<Store>> opened = open_sqlite_store(options.state_dir);
         if (!opened) return opened.error();
         store = *std::move(opened);
+        remove_addresses(options.state_dir);  // ours alone from here on
         Result<Tokens> read = load_or_make_tokens(options.state_dir);
         if (!read) return read.error();
         tokens = *std::move(read);
@@ -88,11 +89,13 @@ struct Server::Parts {
             log,
             control_plane->publisher(),
             [this](
-                const std::string& dp_id, const std::string& instance, const v1::ReportRequest& report
+                const std::string& dp_id,
+                const std::string& instance,
+                const v1::ReportRequest& report
             ) { control_plane->on_report(dp_id, instance, report); },
-            [this](
-                const v1::ManageRequest& request, std::function<void(v1::ManageResponse)> done
-            ) { done(manage(*control_plane, request)); },
+            [this](const v1::ManageRequest& request, std::function<void(v1::ManageResponse)> done) {
+                done(manage(*control_plane, request));
+            },
             tokens.data_plane
         );
     }
@@ -103,13 +106,16 @@ struct Server::Parts {
         grpc::ServerBuilder builder;
         set_server_options(builder);
         int port = 0;
-        builder.AddListeningPort(balancer::to_string(*endpoint), grpc::InsecureServerCredentials(), &port);
+        builder.AddListeningPort(
+            balancer::to_string(*endpoint), grpc::InsecureServerCredentials(), &port
+        );
         builder.RegisterService(admin.get());
         builder.RegisterService(data_plane.get());
         grpc_server = builder.BuildAndStart();
         if (!grpc_server || port == 0) {
             return invalid(fmt::format(
-                "cannot listen on {} for gRPC: is another program on it? Choose another with --grpc",
+                "cannot listen on {} for gRPC: is another program on it? Choose another with "
+                "--grpc",
                 address
             ));
         }
@@ -118,11 +124,10 @@ struct Server::Parts {
     }
 
     Result<std::string> listen_http(Log& log, const std::string& address) {
-        http = std::make_unique<ManagementHttp>(
-            loop, log, [this](const ManagementRequest& request) {
+        http =
+            std::make_unique<ManagementHttp>(loop, log, [this](const ManagementRequest& request) {
                 return serve_page(*control_plane, request);
-            }
-        );
+            });
         Result<std::string> bound = http->listen(address);
         if (!bound) return invalid(bound.error().text() + "; choose another with --http");
         return bound;
@@ -136,7 +141,8 @@ struct Server::Parts {
             *store,
             ControlPlane::Options{options.config_file, options.state_dir, options.environment}
         );
-        if (Result<void> started = control_plane->start(std::move(loaded)); !started) return started;
+        if (Result<void> started = control_plane->start(std::move(loaded)); !started)
+            return started;
         watch = std::make_unique<ConfigWatch>(loop, log, options.config_file, [this] {
             control_plane->reload("the file changed");
         });
@@ -158,7 +164,9 @@ struct Server::Parts {
 
 Server::Server(Log& log, ServerOptions options) : log_(log), options_(std::move(options)) {}
 
-Server::~Server() { stop(); }
+Server::~Server() {
+    stop();
+}
 
 std::variant<Addresses, StartFailure> Server::start() {
     // Before anything is made on disk: a bad file leaves no trace.
@@ -172,6 +180,15 @@ std::variant<Addresses, StartFailure> Server::start() {
         return StartFailure{1, error.text()};
     };
     if (Result<void> opened = parts_->open_state(options_); !opened) return fail(opened.error());
+    log_.emit(
+        LogLevel::kInfo,
+        LogEvent::kStarted,
+        "version " BALANCER_VERSION,
+        {{"config", options_.config_file.string()},
+         {"state_dir", options_.state_dir.string()},
+         {"store", parts_->store->identity().store_uuid},
+         {"epoch", parts_->store->identity().epoch}}
+    );
     parts_->thread = std::jthread([parts = parts_.get()] { parts->loop.run(); });
 
     Result<void> core = parts_->on_loop([&] {
@@ -200,7 +217,8 @@ std::variant<Addresses, StartFailure> Server::start() {
         log_.emit(
             LogLevel::kWarning,
             LogEvent::kNotice,
-            "gRPC is not encrypted: credentials of providers cross the network in clear; keep --grpc on "
+            "gRPC is not encrypted: credentials of providers cross the network in clear; keep "
+            "--grpc on "
             "loopback or inside a private network",
             {{"grpc", addresses.grpc}}
         );
@@ -230,6 +248,7 @@ void Server::stop() {
         parts_->work.reset();
         parts_->loop.stop();
         parts_->thread.join();
+        remove_addresses(options_.state_dir);
     }
     parts_.reset();
 }

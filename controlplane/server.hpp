@@ -20,7 +20,8 @@ struct ServerOptions {
     Environment environment = process_environment();
 };
 
-// Why a start failed: what to print, and the program's exit code (2: the configuration is bad, 1: anything else).
+// Why a start failed: what to print, and the program's exit code (2: the configuration is bad, 1:
+// anything else).
 struct StartFailure {
     int exit_code = 1;
     std::string text;
@@ -34,13 +35,15 @@ class Server {
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
 
-    // Returns when both ports are bound and the configuration is in force; the addresses are those that were bound.
+    // Returns when both ports are bound and the configuration is in force; the addresses are those
+    // that were bound.
     std::variant<Addresses, StartFailure> start();
 
     // Returns at SIGTERM or SIGINT, which are handled from start() on.
     void wait_for_signal();
 
-    // Tells the data planes, ends open calls within 3 s, closes both ports, joins the loop. May be called twice.
+    // Tells the data planes, ends open calls within 3 s, closes both ports, joins the loop. May be
+    // called twice.
     void stop();
 
   private:

@@ -16,7 +16,8 @@ Error directory_error(const fs::path& path, std::error_code code) {
     return Error{
         ErrorCode(code.value(), boost::system::system_category()),
         fmt::format(
-            "cannot use the state directory {}: {}; give one that this user may write with --state-dir",
+            "cannot use the state directory {}: {}; give one that this user may write with "
+            "--state-dir",
             path.string(),
             code.message()
         ),
@@ -38,6 +39,20 @@ Result<void> prepare_state_dir(const fs::path& state_dir) {
     std::error_code code;
     fs::create_directories(state_dir, code);
     if (code) return directory_error(state_dir, code);
+    fs::perms mode = fs::status(state_dir, code).permissions();
+    if (code) return directory_error(state_dir, code);
+    if ((mode & (fs::perms::group_all | fs::perms::others_all)) == fs::perms::none) return {};
+    // A folder that holds something else (/tmp, a home) is not ours to lock others out of.
+    bool ours = fs::exists(state_dir / kAdminTokenFile, code) || fs::is_empty(state_dir, code);
+    if (!ours) {
+        return invalid(fmt::format(
+            "the state directory {} is open to other users and holds other files: run chmod 700 "
+            "{}, or "
+            "give another one with --state-dir",
+            state_dir.string(),
+            state_dir.string()
+        ));
+    }
     fs::permissions(state_dir, fs::perms::owner_all, code);
     if (code) return directory_error(state_dir, code);
     return {};
@@ -58,6 +73,11 @@ Result<void> write_addresses(const fs::path& state_dir, const Addresses& address
     append_json_string(json, addresses.http);
     json += "}\n";
     return write_file_atomically(state_dir / kAddressesFile, json, 0600);
+}
+
+void remove_addresses(const fs::path& state_dir) {
+    std::error_code ignored;
+    fs::remove(state_dir / kAddressesFile, ignored);
 }
 
 }  // namespace balancer::controlplane

@@ -22,7 +22,8 @@ Result<v1::ValidateConfigRequest> make_request(const std::string& file) {
     Result<std::string> text = read_file(file, kFileBytesMax);
     if (!text) return text.error();
     if (text->empty()) return invalid(fmt::format("{} is empty", file));
-    // Absolute: `file:` secrets are looked for beside it, by the control plane, which runs in another folder.
+    // Absolute: `file:` secrets are looked for beside it, by the control plane, which runs in
+    // another folder.
     std::error_code code;
     std::filesystem::path absolute = std::filesystem::absolute(file, code);
     request.set_file_name(code ? file : absolute.lexically_normal().string());
@@ -53,7 +54,9 @@ int validate_config(Session& session, const std::string& file) {
         session.out << what << " is good\n";
     } else {
         session.err << fmt::format(
-            "{} has {} problem{}\n", what, answer->problems_size(),
+            "{} has {} problem{}\n",
+            what,
+            answer->problems_size(),
             answer->problems_size() == 1 ? "" : "s"
         );
     }

@@ -43,7 +43,8 @@ void print_table(Session& session, const v1::ListDataPlanesResponse& answer) {
         }
         for (const v1::ResourceError& error : view.quarantined()) {
             session.out << who << "left out " << printable(error.resource()) << ": "
-                        << printable(error.field_path()) << ": " << printable(error.message()) << '\n';
+                        << printable(error.field_path()) << ": " << printable(error.message())
+                        << '\n';
         }
         if (view.signals_dropped() > 0) {
             session.out << who << fmt::format("dropped {} reports\n", view.signals_dropped());

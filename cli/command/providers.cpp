@@ -40,24 +40,37 @@ std::string type_words(const v1::Provider& provider) {
 
 std::string auth_words(v1::AuthType type) {
     switch (type) {
-        case v1::AUTH_TYPE_API_KEY: return "api_key";
-        case v1::AUTH_TYPE_AUTH_TOKEN: return "auth_token";
-        case v1::AUTH_TYPE_PASSTHROUGH: return "passthrough (the client's own)";
-        case v1::AUTH_TYPE_OAUTH: return "oauth";
-        default: return "unknown";
+        case v1::AUTH_TYPE_API_KEY:
+            return "api_key";
+        case v1::AUTH_TYPE_AUTH_TOKEN:
+            return "auth_token";
+        case v1::AUTH_TYPE_PASSTHROUGH:
+            return "passthrough (the client's own)";
+        case v1::AUTH_TYPE_OAUTH:
+            return "oauth";
+        default:
+            return "unknown";
     }
 }
 
 std::string success_words(const v1::ProviderTotals& totals) {
     if (totals.attempts() == 0) return "-";
-    double share = 100.0 * static_cast<double>(totals.successes()) /
-                   static_cast<double>(totals.attempts());
+    double share =
+        100.0 * static_cast<double>(totals.successes()) / static_cast<double>(totals.attempts());
     return fmt::format("{:.1f}%", share);
 }
 
 void print_list(Session& session, const v1::ListProvidersResponse& answer) {
     Table table(
-        {"NAME", "TYPE", "ENABLED", "CIRCUIT", "FAILURES", "LAST FAILURE", "ATTEMPTS", "GOOD", "CAUSE"}
+        {"NAME",
+         "TYPE",
+         "ENABLED",
+         "CIRCUIT",
+         "FAILURES",
+         "LAST FAILURE",
+         "ATTEMPTS",
+         "GOOD",
+         "CAUSE"}
     );
     for (const v1::ProviderView& view : answer.providers()) {
         table.add(
@@ -89,13 +102,16 @@ void print_facts(Session& session, const v1::ProviderView& view) {
     table.add(
         {"failures",
          fmt::format(
-             "{}, last {}", view.health().failure_count(),
+             "{}, last {}",
+             view.health().failure_count(),
              ago(view.health().last_failure_ms(), session.now)
          )}
     );
     table.add(
         {"attempts",
-         fmt::format("{} by the fleet, {} good", view.totals().attempts(), success_words(view.totals()))}
+         fmt::format(
+             "{} by the fleet, {} good", view.totals().attempts(), success_words(view.totals())
+         )}
     );
     for (std::uint32_t number = 0; number < 64; ++number) {
         auto found = view.totals().failures().find(number);

@@ -30,7 +30,9 @@ void print_table(Session& session, const v1::GetStatusResponse& status) {
     table.add(
         {"control plane",
          fmt::format(
-             "{} at {}, up {}", status.build(), session.client.server(),
+             "{} at {}, up {}",
+             status.build(),
+             session.client.server(),
              duration_words(Milliseconds(std::max<UnixMs>(0, now - status.started_at_ms())))
          )}
     );
@@ -41,8 +43,10 @@ void print_table(Session& session, const v1::GetStatusResponse& status) {
     table.add(
         {"config",
          fmt::format(
-             "{}, in force since {}, sha256 {}", status.config_path(),
-             ago(status.config_loaded_at_ms(), now), status.config_sha256().substr(0, 12)
+             "{}, loaded {}, sha256 {}",
+             status.config_path(),
+             ago(status.config_loaded_at_ms(), now),
+             status.config_sha256().substr(0, 12)
          )}
     );
     bool some = status.providers_healthy() > 0;
@@ -58,7 +62,9 @@ void print_table(Session& session, const v1::GetStatusResponse& status) {
     table.add(
         {"data planes",
          {fmt::format(
-              "{} connected, {} in sync", status.data_planes_connected(), status.data_planes_in_sync()
+              "{} connected, {} in sync",
+              status.data_planes_connected(),
+              status.data_planes_in_sync()
           ),
           in_sync ? Tone::kPlain : Tone::kBad}}
     );

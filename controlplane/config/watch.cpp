@@ -33,7 +33,7 @@ constexpr std::uint32_t kFolderEvents = IN_MODIFY | IN_CLOSE_WRITE | IN_CREATE |
                                         IN_MOVE_SELF | IN_ONLYDIR;
 // The file itself too: a file mounted alone into a container changes without an event in its
 // folder.
-[[maybe_unused]] constexpr std::uint32_t kFileEvents = IN_MODIFY | IN_CLOSE_WRITE | IN_MOVE_SELF | IN_DELETE_SELF;
+constexpr std::uint32_t kFileEvents = IN_MODIFY | IN_CLOSE_WRITE | IN_MOVE_SELF | IN_DELETE_SELF;
 
 // One inotify instance and what its watches are for.
 struct Inotify {
@@ -47,7 +47,7 @@ struct Inotify {
 
     bool concerns(const inotify_event& event) const {
         auto found = names.find(event.wd);
-        return found->second.contains("..data");
+        return found == names.end() || event.len == 0 || found->second.contains(event.name);
     }
 
     bool any_concerns(std::size_t bytes) const {
@@ -88,6 +88,7 @@ Result<std::shared_ptr<Inotify>> open_inotify(
     }
     if (inotify->names.empty()) return system_error("cannot watch the folder of " + file.string());
     // A missing file is no error: its folder tells when it comes.
+    ::inotify_add_watch(fd, file.c_str(), kFileEvents);
     return inotify;
 }
 

@@ -23,7 +23,8 @@ v1::ManageResponse respond(unsigned status, const Json& body) {
 
 v1::ManageResponse respond_error(unsigned status, std::string_view type, std::string message) {
     return respond(
-        status, Json{{"type", "error"}, {"error", {{"type", type}, {"message", std::move(message)}}}}
+        status,
+        Json{{"type", "error"}, {"error", {{"type", type}, {"message", std::move(message)}}}}
     );
 }
 
@@ -39,22 +40,31 @@ v1::ManageResponse respond_not_allowed(const v1::ManageRequest& request, const c
 
 std::string strategy_name(v1::SelectionStrategy strategy) {
     switch (strategy) {
-        case v1::SELECTION_STRATEGY_ROUND_ROBIN: return "round_robin";
-        case v1::SELECTION_STRATEGY_RANDOM: return "random";
-        default: return "priority";
+        case v1::SELECTION_STRATEGY_ROUND_ROBIN:
+            return "round_robin";
+        case v1::SELECTION_STRATEGY_RANDOM:
+            return "random";
+        default:
+            return "priority";
     }
 }
 
 std::string circuit_name(v1::Circuit circuit) {
     switch (circuit) {
-        case v1::CIRCUIT_OPEN: return "open";
-        case v1::CIRCUIT_HALF_OPEN: return "half_open";
-        case v1::CIRCUIT_RAMP: return "ramp";
-        default: return "closed";
+        case v1::CIRCUIT_OPEN:
+            return "open";
+        case v1::CIRCUIT_HALF_OPEN:
+            return "half_open";
+        case v1::CIRCUIT_RAMP:
+            return "ramp";
+        default:
+            return "closed";
     }
 }
 
-double unix_seconds(std::int64_t ms) { return static_cast<double>(ms) / 1000.0; }
+double unix_seconds(std::int64_t ms) {
+    return static_cast<double>(ms) / 1000.0;
+}
 
 // Host and port only: the URL may hold a user and a password.
 Json proxy_json(const std::string& url) {
@@ -86,10 +96,14 @@ Json provider_json(const v1::ProviderView& view) {
         {"last_failure_time", unix_seconds(health.last_failure_ms())},
         {"proxy", proxy_json(provider.proxy_url())},
         {"models", std::move(models)},
-        {"status", !provider.enabled() ? "disabled" : healthy ? "healthy" : "unhealthy"},
+        {"status",
+         !provider.enabled() ? "disabled"
+         : healthy           ? "healthy"
+                             : "unhealthy"},
         {"circuit", circuit_name(health.circuit())},
         {"open_until",
-         health.circuit() == v1::CIRCUIT_OPEN ? Json(unix_seconds(health.until_ms())) : Json(nullptr)},
+         health.circuit() == v1::CIRCUIT_OPEN ? Json(unix_seconds(health.until_ms()))
+                                              : Json(nullptr)},
         {"cause", health.cause()},
     };
 }
@@ -125,10 +139,13 @@ v1::ManageResponse reload(ControlPlane& control_plane, const v1::ManageRequest& 
     ReloadOutcome outcome = control_plane.reload(cause);
     if (outcome.result == ReloadResult::kRefused) {
         Json problems = Json::array();
-        for (const ConfigProblem& problem : outcome.problems) problems.push_back(to_string(problem));
+        for (const ConfigProblem& problem : outcome.problems)
+            problems.push_back(to_string(problem));
         return respond(
             500,
-            Json{{"status", "error"}, {"message", outcome.message}, {"problems", std::move(problems)}}
+            Json{
+                {"status", "error"}, {"message", outcome.message}, {"problems", std::move(problems)}
+            }
         );
     }
     v1::GetStatusResponse status = control_plane.status();

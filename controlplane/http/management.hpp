@@ -1,4 +1,5 @@
-// The management paths of the client port (/providers, /providers/reload), which data planes relay to here.
+// The management paths of the client port (/providers, /providers/reload), which data planes relay
+// to here.
 #pragma once
 
 #include "balancer/v1/data_plane.pb.h"
@@ -6,8 +7,8 @@
 
 namespace balancer::controlplane {
 
-// On the loop. The shapes are those of the original program with additions; no secret appears. The data plane has
-// authenticated the caller already.
+// On the loop. The shapes are those of the original program with additions; no secret appears. The
+// data plane has authenticated the caller already.
 v1::ManageResponse manage(ControlPlane& control_plane, const v1::ManageRequest& request);
 
 }  // namespace balancer::controlplane

@@ -61,26 +61,28 @@ void add_process(
     v1::GetStatusResponse status = control_plane.status();
     const ControlPlane::Tally& tally = control_plane.tally();
     auto seconds = [](std::int64_t ms) { return static_cast<double>(ms) / 1000.0; };
-    out.push_back(
-        gauge("build_info", "Always 1; the label says which build.")
-            .add(1, {{"version", status.build()}})
-            .take()
-    );
+    out.push_back(gauge("build_info", "Always 1; the label says which build.")
+                      .add(1, {{"version", status.build()}})
+                      .take());
     out.push_back(gauge("uptime_seconds", "Since this process started.")
                       .add(seconds(now - status.started_at_ms()))
                       .take());
-    out.push_back(gauge("snapshot_epoch", "Epoch of the published version.")
-                      .add(status.head().epoch())
-                      .take());
+    out.push_back(
+        gauge("snapshot_epoch", "Epoch of the published version.").add(status.head().epoch()).take()
+    );
     out.push_back(gauge("snapshot_seq", "Sequence number of the published version in its epoch.")
                       .add(status.head().seq())
                       .take());
-    out.push_back(gauge("config_loaded_timestamp_seconds", "Unix time at which the file came into force.")
-                      .add(seconds(status.config_loaded_at_ms()))
-                      .take());
-    out.push_back(gauge("config_last_reload_ok", "0 while the file on disk is one that was refused.")
-                      .add(status.last_reload_error().empty() ? 1 : 0)
-                      .take());
+    out.push_back(
+        gauge("config_loaded_timestamp_seconds", "Unix time at which the file came into force.")
+            .add(seconds(status.config_loaded_at_ms()))
+            .take()
+    );
+    out.push_back(
+        gauge("config_last_reload_ok", "0 while the file on disk is one that was refused.")
+            .add(status.last_reload_error().empty() ? 1 : 0)
+            .take()
+    );
     out.push_back(counter("config_reloads_total", "Reloads by result.")
                       .add(tally.reloads_changed, {{"result", "changed"}})
                       .add(tally.reloads_unchanged, {{"result", "unchanged"}})
@@ -89,28 +91,35 @@ void add_process(
     out.push_back(gauge("data_planes_connected", "Data planes with an open stream.")
                       .add(status.data_planes_connected())
                       .take());
-    out.push_back(gauge("data_planes_in_sync", "Of those, how many have the published version in force.")
-                      .add(status.data_planes_in_sync())
-                      .take());
-    out.push_back(counter("signals_received_total", "Outcomes of attempts that data planes reported.")
-                      .add(tally.signals_received)
-                      .take());
     out.push_back(
-        counter("signals_ignored_total", "Of those, of a provider or provider generation that is no more.")
-            .add(tally.signals_ignored)
+        gauge("data_planes_in_sync", "Of those, how many have the published version in force.")
+            .add(status.data_planes_in_sync())
             .take()
     );
+    out.push_back(
+        counter("signals_received_total", "Outcomes of attempts that data planes reported.")
+            .add(tally.signals_received)
+            .take()
+    );
+    out.push_back(counter(
+                      "signals_ignored_total",
+                      "Of those, of a provider or provider generation that is no more."
+    )
+                      .add(tally.signals_ignored)
+                      .take());
 }
 
 void add_providers(std::vector<prometheus::MetricFamily>& out, const ControlPlane& control_plane) {
     Result<v1::ListProvidersResponse> list = control_plane.list_providers("");
     if (!list) return;
     Family enabled = gauge("provider_enabled", "1 when the provider may be used.");
-    Family circuit = gauge("provider_circuit", "1 for the state that the provider's circuit is in.");
+    Family circuit =
+        gauge("provider_circuit", "1 for the state that the provider's circuit is in.");
     Family count = gauge("provider_failure_count", "Failures that count against the provider now.");
     Family attempts = counter("provider_attempts_total", "Attempts by the whole fleet.");
     Family successes = counter("provider_successes_total", "Good attempts by the whole fleet.");
-    Family failures = counter("provider_failures_total", "Failed attempts of the whole fleet, by class.");
+    Family failures =
+        counter("provider_failures_total", "Failed attempts of the whole fleet, by class.");
     for (const v1::ProviderView& view : list->providers()) {
         const std::string& name = view.provider().name();
         enabled.add(view.provider().enabled() ? 1 : 0, {{"provider", name}});

@@ -8,8 +8,8 @@
 
 namespace balancer::controlplane {
 
-// On the loop. Made from the control plane's state at each scrape: nothing is counted twice. Labels are bounded by
-// the configuration (provider) and by our own enumerations.
+// On the loop. Made from the control plane's state at each scrape: nothing is counted twice. Labels
+// are bounded by the configuration (provider) and by our own enumerations.
 std::string metrics_text(const ControlPlane& control_plane, UnixMs now);
 
 }  // namespace balancer::controlplane

@@ -13,7 +13,9 @@ namespace {
 std::string words_of(const v1::Nack& nack) {
     std::string words = v1::NackCode_Name(nack.code());
     for (const v1::ResourceError& error : nack.errors()) {
-        words += fmt::format("; {} {}: {}", error.resource(), error.field_path(), error.message());
+        std::string place = error.resource();
+        if (!error.field_path().empty()) place += "." + error.field_path();
+        words += fmt::format(": {}: {}", place, error.message());
     }
     return words;
 }

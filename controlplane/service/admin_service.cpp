@@ -186,9 +186,7 @@ grpc::ServerUnaryReactor* AdminService::ReloadConfig(
     return serve(context, std::move(call), response, [this, response]() -> Result<void> {
         ReloadOutcome outcome = control_plane_.reload("balancerctl config reload");
         if (outcome.result == ReloadResult::kRefused) {
-            return invalid(
-                outcome.message + ":\n" + to_lines(outcome.problems, kProblemLinesMax)
-            );
+            return invalid(outcome.message + ":\n" + to_lines(outcome.problems, kProblemLinesMax));
         }
         v1::GetStatusResponse status = control_plane_.status();
         *response->mutable_version() = status.head();

@@ -1,4 +1,5 @@
-// The Admin service of admin.proto: checks the token, hands each call to the control plane's loop, masks the answer.
+// The Admin service of admin.proto: checks the token, hands each call to the control plane's loop,
+// masks the answer.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -12,8 +13,8 @@
 
 namespace balancer::controlplane {
 
-// Methods are called on gRPC's threads and do nothing there but check the token and post. The loop must run until the
-// gRPC server has shut down: each call ends there.
+// Methods are called on gRPC's threads and do nothing there but check the token and post. The loop
+// must run until the gRPC server has shut down: each call ends there.
 class AdminService final : public v1::Admin::CallbackService {
   public:
     AdminService(

@@ -53,7 +53,8 @@ Json value_of(const Message& message, const FieldDescriptor& field, int index) {
         case FieldDescriptor::CPPTYPE_FLOAT:
             return one ? r.GetFloat(message, f) : r.GetRepeatedFloat(message, f, index);
         case FieldDescriptor::CPPTYPE_ENUM:
-            return one ? r.GetEnum(message, f)->name() : r.GetRepeatedEnum(message, f, index)->name();
+            return one ? r.GetEnum(message, f)->name()
+                       : r.GetRepeatedEnum(message, f, index)->name();
         case FieldDescriptor::CPPTYPE_STRING: {
             std::string text =
                 one ? r.GetString(message, f) : r.GetRepeatedString(message, f, index);

@@ -7,7 +7,8 @@ namespace {
 
 Error sqlite_error(const std::string& file, std::string_view doing, const char* why) {
     return Error{
-        make_error_code(boost::system::errc::io_error), fmt::format("cannot {} {}: {}", doing, file, why)
+        make_error_code(boost::system::errc::io_error),
+        fmt::format("cannot {} {}: {}", doing, file, why)
     };
 }
 
@@ -18,7 +19,10 @@ Result<SqliteDatabase> SqliteDatabase::open(const std::filesystem::path& file) {
     database.file_ = file.string();
     sqlite3* handle = nullptr;
     int code = sqlite3_open_v2(
-        file.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr
+        file.c_str(),
+        &handle,
+        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+        nullptr
     );
     database.handle_.reset(handle);  // SQLite wants it closed after a failure too
     if (code != SQLITE_OK) return sqlite_error(database.file_, "open", sqlite3_errstr(code));
@@ -47,7 +51,8 @@ Result<void> SqliteDatabase::transaction(const std::function<Result<void>()>& wo
     Result<void> done = work();
     if (done) done = execute("COMMIT");
     if (!done) {
-        // The first error is the one that tells something; a failed COMMIT may have rolled back already.
+        // The first error is the one that tells something; a failed COMMIT may have rolled back
+        // already.
         [[maybe_unused]] Result<void> undone = execute("ROLLBACK");
     }
     return done;
@@ -88,7 +93,9 @@ Result<void> SqliteStatement::run() {
 std::string SqliteStatement::text(int column) const {
     const auto* bytes = reinterpret_cast<const char*>(sqlite3_column_text(handle_.get(), column));
     if (bytes == nullptr) return {};
-    return std::string(bytes, static_cast<std::size_t>(sqlite3_column_bytes(handle_.get(), column)));
+    return std::string(
+        bytes, static_cast<std::size_t>(sqlite3_column_bytes(handle_.get(), column))
+    );
 }
 
 std::int64_t SqliteStatement::number(int column) const {

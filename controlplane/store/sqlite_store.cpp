@@ -29,7 +29,11 @@ std::string make_uuid() {
     hex[12] = '4';  // RFC 9562: version 4 and its variant
     hex[16] = "89ab"[static_cast<unsigned char>(hex[16]) % 4];
     return fmt::format(
-        "{}-{}-{}-{}-{}", hex.substr(0, 8), hex.substr(8, 4), hex.substr(12, 4), hex.substr(16, 4),
+        "{}-{}-{}-{}-{}",
+        hex.substr(0, 8),
+        hex.substr(8, 4),
+        hex.substr(12, 4),
+        hex.substr(16, 4),
         hex.substr(20)
     );
 }
@@ -55,7 +59,8 @@ class DirectoryLock {
             return Error{
                 make_error_code(boost::system::errc::device_or_resource_busy),
                 fmt::format(
-                    "another control plane (pid {}) uses the state directory {}: stop it, or give this "
+                    "another control plane (pid {}) uses the state directory {}: stop it, or give "
+                    "this "
                     "one another --state-dir",
                     pid && !pid->empty() ? *pid : "unknown",
                     state_dir.string()
@@ -96,7 +101,8 @@ class SqliteStore final : public Store {
             if (!epoch) return epoch.error();
             identity_.store_uuid = uuid->value_or(make_uuid());
             identity_.epoch = std::strtoull(epoch->value_or("0").c_str(), nullptr, 10) + 1;
-            if (Result<void> kept = write_meta("store_uuid", identity_.store_uuid); !kept) return kept;
+            if (Result<void> kept = write_meta("store_uuid", identity_.store_uuid); !kept)
+                return kept;
             return write_meta("epoch", std::to_string(identity_.epoch));
         });
     }
@@ -105,7 +111,8 @@ class SqliteStore final : public Store {
 
     Result<std::vector<Override>> overrides() const override {
         Result<SqliteStatement> rows = database_.prepare(
-            "SELECT provider, enabled, enabled_in_file, reason, actor, at_ms FROM overrides ORDER BY "
+            "SELECT provider, enabled, enabled_in_file, reason, actor, at_ms FROM overrides ORDER "
+            "BY "
             "provider"
         );
         if (!rows) return rows.error();
@@ -127,7 +134,8 @@ class SqliteStore final : public Store {
 
     Result<void> put_override(const Override& row) override {
         Result<SqliteStatement> statement = database_.prepare(
-            "INSERT OR REPLACE INTO overrides (provider, enabled, enabled_in_file, reason, actor, at_ms) "
+            "INSERT OR REPLACE INTO overrides (provider, enabled, enabled_in_file, reason, actor, "
+            "at_ms) "
             "VALUES (?, ?, ?, ?, ?, ?)"
         );
         if (!statement) return statement.error();
@@ -160,7 +168,8 @@ class SqliteStore final : public Store {
         if (!schema) return schema.error();
         if (*schema > kSchemaSteps.size()) {
             return invalid(fmt::format(
-                "the state directory was written by a newer control plane (schema {}, this one knows {}): "
+                "the state directory was written by a newer control plane (schema {}, this one "
+                "knows {}): "
                 "run that version, or give this one another --state-dir",
                 *schema,
                 kSchemaSteps.size()

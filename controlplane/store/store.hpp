@@ -1,4 +1,5 @@
-// What the control plane must remember over a restart. SQLite today (sqlite_store.hpp); etcd for a cluster later.
+// What the control plane must remember over a restart. SQLite today (sqlite_store.hpp); etcd for a
+// cluster later.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +18,8 @@ struct StoreIdentity {
     std::uint64_t epoch = 0;  // grows by one at each opening
 };
 
-// `balancerctl providers enable|disable`, kept until the file's own `enabled` of that provider changes.
+// `balancerctl providers enable|disable`, kept until the file's own `enabled` of that provider
+// changes.
 struct Override {
     std::string provider;
     bool enabled = true;
@@ -27,7 +29,8 @@ struct Override {
     UnixMs at = 0;
 };
 
-// Lives on the control plane's loop. A change that returns success is on disk and survives a power cut.
+// Lives on the control plane's loop. A change that returns success is on disk and survives a power
+// cut.
 class Store {
   public:
     virtual ~Store() = default;

@@ -207,12 +207,10 @@ void Applier::acknowledge(const v1::Update& update, Applied& applied) const {
 void Applier::refuse(const v1::Update& update, Refusal refusal, Applied& applied) const {
     applied.snapshot.reset();
     applied.health.reset();
+    std::string place = refusal.error.resource();
+    if (!refusal.error.field_path().empty()) place += "." + refusal.error.field_path();
     applied.refusal = fmt::format(
-        "{} {} {}: {}",
-        v1::NackCode_Name(refusal.code),
-        refusal.error.resource(),
-        refusal.error.field_path(),
-        refusal.error.message()
+        "{}: {}: {}", v1::NackCode_Name(refusal.code), place, refusal.error.message()
     );
     v1::Nack& nack = *applied.answer.mutable_nack();
     nack.set_nonce(update.nonce());

@@ -127,6 +127,7 @@ void Subscriber::welcomed(const v1::Welcome& welcome) {
         {{"address", address_}, {"epoch", welcome.epoch()}}
     );
     hooks_.on_connected(channel_, welcome);
+    send_heartbeat();
 }
 
 void Subscriber::apply(const v1::Update& update) {
@@ -197,17 +198,19 @@ void Subscriber::tick() {
             give_up(*why);
             return;
         }
-        if (welcomed_ && !stream_->busy()) {
-            v1::SyncRequest message;
-            v1::Heartbeat& heartbeat = *message.mutable_heartbeat();
-            *heartbeat.mutable_applied() = applier_.version();
-            heartbeat.set_in_flight(hooks_.in_flight());
-            heartbeat.set_ready(hooks_.ready());
-            heartbeat.set_last_seen_head_seq(head_.second);
-            stream_->send(std::move(message));
-        }
+        if (welcomed_ && !stream_->busy()) send_heartbeat();
         tick();
     });
+}
+
+void Subscriber::send_heartbeat() {
+    v1::SyncRequest message;
+    v1::Heartbeat& heartbeat = *message.mutable_heartbeat();
+    *heartbeat.mutable_applied() = applier_.version();
+    heartbeat.set_in_flight(hooks_.in_flight());
+    heartbeat.set_ready(hooks_.ready());
+    heartbeat.set_last_seen_head_seq(head_.second);
+    stream_->send(std::move(message));
 }
 
 std::optional<std::string> Subscriber::complaint(SteadyTime now) const {

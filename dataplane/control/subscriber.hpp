@@ -76,6 +76,7 @@ class Subscriber {
     void told_to_go(const v1::Goaway& goaway);
     void note_head();
     void tick();
+    void send_heartbeat();
     std::optional<std::string> complaint(SteadyTime now) const;
     void give_up(std::string why, Milliseconds not_before = Milliseconds(0));
     void log_loss(const std::string& why);

@@ -194,7 +194,9 @@ void Exchange::note(const Candidate& candidate, const Verdict& verdict, UnixMs s
     }
     // Counting tokens says nothing about the health of inference.
     if (operation_ == Operation::kCountTokens) return;
-    bool keeps_session = good || settings().failover == FailoverMode::kOnUnhealthy;
+    // A pinned request says nothing about where its session belongs.
+    bool keeps_session =
+        !fields_.provider && (good || settings().failover == FailoverMode::kOnUnhealthy);
     if (keeps_session && verdict.failure != FailureClass::kClient) {
         worker_.process.sticky.put(
             session_.key, StickyTable::provider_hash(provider.name), record_.at

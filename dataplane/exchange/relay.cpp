@@ -118,7 +118,7 @@ net::awaitable<void> Exchange::relay(const Candidate& candidate) {
         }
         if (was_cut) {
             co_return co_await cut(
-                candidate, {ReadStatus::Kind::kFailed, FailureClass::kBrokenStream, "the stream ended without message_stop"}
+                candidate, {ReadStatus::Kind::kFailed, FailureClass::kBrokenStream, "the stream ended before the message did"}
             );
         }
         if (last) break;

@@ -3,7 +3,7 @@
 # against the binaries in BIN_DIR. Exit code 77: there is no Node of version 18 or newer.
 set -euo pipefail
 
-bin_dir=$1
+bin_dir=$(cd "$1" && pwd)
 work_dir=$2
 here=$(cd "$(dirname "$0")" && pwd)
 
@@ -23,4 +23,4 @@ if ! cmp -s "$here/package-lock.json" installed-lock.json; then
     # Last, so that a broken installation is done again.
     cp "$here/package-lock.json" installed-lock.json
 fi
-exec node "$here/sdk_test.mjs" "$bin_dir" "$work_dir"
+exec node --test-reporter=spec "$here/sdk_test.mjs" "$bin_dir" "$work_dir"

@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Installs what building needs on Debian 12, and only what is missing: root is needed only then.
+# With --with-node also Node.js and npm, which the end-to-end test needs, unless Node 18 or newer is there already.
+# The one list of packages; deploy/quickstart.sh and tests/run.sh call this.
+set -euo pipefail
+
+packages=(
+    # compiler and build
+    clang-19 libclang-rt-19-dev lld-19 cmake ninja-build ccache pkg-config
+    # RPC and configuration
+    libgrpc++-dev protobuf-compiler-grpc libprotobuf-dev protobuf-compiler
+    libyaml-cpp-dev nlohmann-json3-dev libsqlite3-dev libcli11-dev
+    # data plane
+    libboost1.81-dev libboost-url1.81-dev libssl-dev libsimdjson-dev libre2-dev
+    # logs, metrics, tests
+    libspdlog-dev prometheus-cpp-dev libgtest-dev libgmock-dev
+    curl
+)
+
+has_node() {
+    command -v npm >/dev/null && command -v node >/dev/null &&
+        [ "$(node --print 'process.versions.node.split(".")[0] >= 18' 2>/dev/null)" = true ]
+}
+if [ "${1:-}" = --with-node ] && ! has_node; then
+    packages+=(nodejs npm)
+fi
+
+if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+    echo "install-build-deps.sh: this is no Debian. Install the equivalents of these yourself:" >&2
+    echo "  ${packages[*]}" >&2
+    exit 1
+fi
+
+is_installed() {
+    [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+missing=()
+for package in "${packages[@]}"; do
+    is_installed "$package" || missing+=("$package")
+done
+if [ ${#missing[@]} -eq 0 ]; then
+    echo "== all ${#packages[@]} Debian packages are there"
+    exit 0
+fi
+
+# apt would take the older Boost away without asking; whoever builds with it should decide that.
+if is_installed libboost1.74-dev && ! is_installed libboost1.81-dev; then
+    echo "install-build-deps.sh: libboost1.74-dev is installed, and libboost1.81-dev, which this project" >&2
+    echo "needs, cannot stand beside it. Remove it, then run this again:  apt-get remove libboost1.74-dev" >&2
+    exit 1
+fi
+
+as_root=(env DEBIAN_FRONTEND=noninteractive)
+if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null; then
+        echo "install-build-deps.sh: packages are missing, and only root can install them. As root, run:" >&2
+        echo "  apt-get update && apt-get install --no-install-recommends ${missing[*]}" >&2
+        exit 1
+    fi
+    as_root=(sudo "${as_root[@]}")
+fi
+echo "== installing ${#missing[@]} Debian packages: ${missing[*]}"
+"${as_root[@]}" apt-get -o DPkg::Lock::Timeout=300 update -q
+"${as_root[@]}" apt-get -o DPkg::Lock::Timeout=300 install -q -y --no-install-recommends "${missing[@]}"

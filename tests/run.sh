@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds, runs all tests, and ends with CTest's closing lines and exit code.
+# BALANCER_PRESET chooses dev (ASan and UBSan; the default), tsan or release; BALANCER_JOBS how much runs at once.
+set -euo pipefail
+
+cd "$(dirname "$0")/.."
+preset=${BALANCER_PRESET:-dev}
+case $preset in
+    dev | tsan | release) ;;
+    *)
+        echo "run.sh: BALANCER_PRESET is '$preset'; it can be dev, tsan or release" >&2
+        exit 1
+        ;;
+esac
+
+deploy/install-build-deps.sh --with-node
+deploy/build.sh "$preset"
+echo "== testing preset $preset"
+exec ctest --preset "$preset" --parallel "$(deploy/build.sh --jobs)"

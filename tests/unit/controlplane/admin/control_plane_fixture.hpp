@@ -1,0 +1,83 @@
+// A ControlPlane on a loop that the test turns by hand; no port, no thread.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <boost/asio/io_context.hpp>
+#include <optional>
+
+#include "controlplane/control_plane.hpp"
+#include "tests/unit/controlplane/admin/temp_dir.hpp"
+#include "tests/unit/controlplane/admin/test_config.hpp"
+
+namespace balancer::test {
+
+inline controlplane::Environment no_environment() {
+    return [](const std::string&) { return std::optional<std::string>(); };
+}
+
+class ControlPlaneTest : public testing::Test {
+  protected:
+    ControlPlaneTest() { log_.set_level(LogLevel::kError); }
+
+    // Writes the file and starts; again: as after a restart on the same store.
+    void start(const std::string& yaml) {
+        file_ = dir_.write("config.yaml", yaml);
+        plane_.reset();
+        plane_.emplace(
+            context_,
+            log_,
+            store_,
+            controlplane::ControlPlane::Options{file_, dir_.path(), no_environment()}
+        );
+        auto loaded = controlplane::load_config(file_, no_environment());
+        auto* good = std::get_if<controlplane::LoadedConfig>(&loaded);
+        ASSERT_NE(good, nullptr);
+        Result<void> started = plane_->start(std::move(*good));
+        ASSERT_TRUE(started.has_value()) << started.error().text();
+    }
+
+    controlplane::ReloadOutcome reload(const std::string& yaml) {
+        dir_.write("config.yaml", yaml);
+        return plane_->reload("test");
+    }
+
+    Result<v1::ChangeResponse> set_enabled(const std::string& name, bool enabled) {
+        v1::SetProviderEnabledRequest request;
+        request.set_name(name);
+        request.set_enabled(enabled);
+        request.mutable_context()->set_reason("because");
+        return plane_->set_provider_enabled(request);
+    }
+
+    v1::ProviderView view(const std::string& name) {
+        Result<v1::ListProvidersResponse> list = plane_->list_providers(name);
+        EXPECT_TRUE(list.has_value());
+        return list && list->providers_size() == 1 ? list->providers(0) : v1::ProviderView();
+    }
+
+    // One failure that counts, of an attempt that began just now.
+    void fail(const std::string& name, const std::string& etag) {
+        v1::ReportRequest report;
+        v1::Signal& signal = *report.add_signals();
+        signal.set_provider(name);
+        signal.set_etag(etag);
+        signal.set_failure(v1::FAILURE_CLASS_UPSTREAM_5XX);
+        signal.set_http_status(500);
+        signal.set_counted(true);
+        last_start_ = std::max(last_start_ + 1, unix_now());
+        signal.set_started_at_ms(last_start_);
+        signal.set_at_ms(last_start_);
+        plane_->on_report("dp-1", "instance-1", report);
+    }
+
+    TempDir dir_;
+    std::filesystem::path file_;
+    boost::asio::io_context context_{1};
+    Log log_{"test"};
+    MemoryStore store_;
+    std::optional<controlplane::ControlPlane> plane_;
+    UnixMs last_start_ = 0;
+};
+
+}  // namespace balancer::test

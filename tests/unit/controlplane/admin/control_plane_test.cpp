@@ -1,0 +1,232 @@
+#include "controlplane/control_plane.hpp"
+
+#include "tests/unit/controlplane/admin/control_plane_fixture.hpp"
+
+namespace balancer::controlplane {
+namespace {
+
+using test::config_yaml;
+using test::replaced;
+
+class ControlPlaneTest : public test::ControlPlaneTest {
+  protected:
+    // alpha's circuit is open after this.
+    void open_alpha() {
+        std::string etag = view("alpha").provider().etag();
+        // HealthRecord wants each failure to come of an attempt younger than the last one, so the
+        // second has to begin in a later millisecond than the first was recorded.
+        for (int i = 0; i < 1000 && view("alpha").health().circuit() != v1::CIRCUIT_OPEN; ++i) {
+            fail("alpha", etag);
+        }
+        ASSERT_EQ(view("alpha").health().circuit(), v1::CIRCUIT_OPEN);
+    }
+};
+
+TEST_F(ControlPlaneTest, PublishesAtTheStart) {
+    start(config_yaml());
+    EXPECT_TRUE(plane_->publisher().ready());
+    v1::GetStatusResponse status = plane_->status();
+    EXPECT_EQ(status.head().epoch(), 7U);
+    EXPECT_EQ(status.head().store_uuid(), "store-1");
+    EXPECT_EQ(status.providers_total(), 2U);
+    EXPECT_EQ(status.providers_healthy(), 2U);
+    EXPECT_EQ(status.config_sha256().size(), 64U);
+}
+
+TEST_F(ControlPlaneTest, ABadFileChangesNothingAndTheReasonIsKept) {
+    start(config_yaml());
+    std::uint64_t seq = plane_->publisher().head().seq();
+    std::string sha256 = plane_->status().config_sha256();
+    ReloadOutcome outcome =
+        reload(replaced(config_yaml(), "auth_type: api_key", "auth_typ: api_key"));
+    EXPECT_EQ(outcome.result, ReloadResult::kRefused);
+    ASSERT_FALSE(outcome.problems.empty());
+    EXPECT_GT(outcome.problems[0].line, 0U);
+    EXPECT_EQ(plane_->publisher().head().seq(), seq);
+    v1::GetStatusResponse status = plane_->status();
+    EXPECT_EQ(status.config_sha256(), sha256);
+    EXPECT_NE(status.last_reload_error().find("auth_typ"), std::string::npos);
+    EXPECT_GT(status.last_reload_error_at_ms(), 0);
+    EXPECT_EQ(plane_->tally().reloads_refused, 1U);
+
+    EXPECT_EQ(reload(config_yaml()).result, ReloadResult::kUnchanged);
+    EXPECT_EQ(plane_->status().last_reload_error(), "") << "the file is good again";
+}
+
+TEST_F(ControlPlaneTest, AMissingFileIsRefusedToo) {
+    start(config_yaml());
+    std::filesystem::remove(file_);
+    EXPECT_EQ(plane_->reload("test").result, ReloadResult::kRefused);
+    EXPECT_EQ(plane_->status().providers_total(), 2U);
+}
+
+TEST_F(ControlPlaneTest, SaysWhenTheFileHasNotChanged) {
+    start(config_yaml());
+    std::uint64_t seq = plane_->publisher().head().seq();
+    EXPECT_EQ(reload(config_yaml()).result, ReloadResult::kUnchanged);
+    EXPECT_EQ(reload(config_yaml() + "# a comment\n").result, ReloadResult::kUnchanged);
+    EXPECT_EQ(plane_->publisher().head().seq(), seq);
+    EXPECT_EQ(plane_->tally().reloads_unchanged, 2U);
+}
+
+TEST_F(ControlPlaneTest, AChangedSecretIsAChange) {
+    start(config_yaml());
+    std::uint64_t seq = plane_->publisher().head().seq();
+    EXPECT_EQ(
+        reload(replaced(config_yaml(), test::kCanaryKey, "sk-another")).result,
+        ReloadResult::kChanged
+    );
+    EXPECT_GT(plane_->publisher().head().seq(), seq);
+}
+
+TEST_F(ControlPlaneTest, OverridesShowBesideWhatTheFileSays) {
+    start(config_yaml());
+    Result<v1::ChangeResponse> answer = set_enabled("alpha", false);
+    ASSERT_TRUE(answer.has_value());
+    EXPECT_TRUE(answer->changed());
+    ASSERT_EQ(answer->warnings_size(), 1) << "the route 'solo' has nobody left";
+    EXPECT_NE(answer->warnings(0).find("solo"), std::string::npos);
+    EXPECT_FALSE(view("alpha").provider().enabled());
+    EXPECT_TRUE(view("alpha").enabled_in_file());
+    v1::GetStatusResponse status = plane_->status();
+    EXPECT_EQ(status.providers_total(), 1U);
+    ASSERT_EQ(status.notices_size(), 1);
+    EXPECT_NE(status.notices(0).find("because"), std::string::npos);
+}
+
+TEST_F(ControlPlaneTest, TheSameChangeTwiceIsNoChange) {
+    start(config_yaml());
+    ASSERT_TRUE(set_enabled("alpha", false).has_value());
+    std::uint64_t seq = plane_->publisher().head().seq();
+    Result<v1::ChangeResponse> again = set_enabled("alpha", false);
+    ASSERT_TRUE(again.has_value());
+    EXPECT_FALSE(again->changed());
+    EXPECT_EQ(plane_->publisher().head().seq(), seq);
+}
+
+TEST_F(ControlPlaneTest, OverridesSurviveAReloadAndARestart) {
+    start(config_yaml());
+    ASSERT_TRUE(set_enabled("alpha", false).has_value());
+    ASSERT_TRUE(set_enabled("gamma", true).has_value());
+    std::string changed = replaced(config_yaml(), "priority: 2", "priority: 3");
+    EXPECT_EQ(reload(changed).result, ReloadResult::kChanged);
+    EXPECT_FALSE(view("alpha").provider().enabled());
+    start(changed);
+    EXPECT_FALSE(view("alpha").provider().enabled());
+    EXPECT_TRUE(view("gamma").provider().enabled());
+}
+
+TEST_F(ControlPlaneTest, AnOverrideEndsWhenTheFilesOwnWordChanges) {
+    start(config_yaml());
+    ASSERT_TRUE(set_enabled("gamma", true).has_value());
+    std::string enabled = replaced(config_yaml(), "enabled: false", "enabled: true");
+    EXPECT_EQ(reload(enabled).result, ReloadResult::kChanged);
+    EXPECT_TRUE(store_.rows.empty());
+    EXPECT_EQ(reload(config_yaml()).result, ReloadResult::kChanged);
+    EXPECT_FALSE(view("gamma").provider().enabled()) << "the file rules again";
+}
+
+TEST_F(ControlPlaneTest, GoingBackToTheFilesWordEndsTheOverride) {
+    start(config_yaml());
+    ASSERT_TRUE(set_enabled("alpha", false).has_value());
+    ASSERT_EQ(store_.rows.size(), 1U);
+    ASSERT_TRUE(set_enabled("alpha", true).has_value());
+    EXPECT_TRUE(store_.rows.empty());
+    EXPECT_TRUE(view("alpha").provider().enabled());
+}
+
+TEST_F(ControlPlaneTest, RefusesToDisableTheLastEnabledProvider) {
+    start(config_yaml());
+    ASSERT_TRUE(set_enabled("alpha", false).has_value());
+    Result<v1::ChangeResponse> answer = set_enabled("beta", false);
+    ASSERT_FALSE(answer.has_value());
+    EXPECT_NE(answer.error().text().find("last enabled"), std::string::npos);
+    EXPECT_TRUE(view("beta").provider().enabled());
+}
+
+TEST_F(ControlPlaneTest, RefusesAFileThatLeavesNobodyWithTheOverrides) {
+    start(config_yaml());
+    ASSERT_TRUE(set_enabled("alpha", false).has_value());
+    std::string yaml = replaced(
+        config_yaml(), "auth_type: auth_token", "enabled: false\n    auth_type: auth_token"
+    );
+    EXPECT_EQ(reload(yaml).result, ReloadResult::kRefused);
+    EXPECT_TRUE(view("beta").provider().enabled());
+}
+
+TEST_F(ControlPlaneTest, StartsWhenTheOverridesLeaveNobodyAndSaysSo) {
+    store_.rows["alpha"] = {"alpha", false, true, "", "", 1};
+    store_.rows["beta"] = {"beta", false, true, "", "", 1};
+    start(config_yaml());
+    EXPECT_EQ(plane_->status().providers_total(), 2U);
+    ASSERT_EQ(plane_->status().notices_size(), 1);
+    EXPECT_TRUE(store_.rows.empty());
+}
+
+TEST_F(ControlPlaneTest, AChangeThatCannotBeStoredIsNotMade) {
+    start(config_yaml());
+    store_.broken = true;
+    std::uint64_t seq = plane_->publisher().head().seq();
+    EXPECT_FALSE(set_enabled("alpha", false).has_value());
+    EXPECT_TRUE(view("alpha").provider().enabled());
+    EXPECT_EQ(plane_->publisher().head().seq(), seq);
+}
+
+TEST_F(ControlPlaneTest, AnUnknownProviderIsNamedWithThoseThereAre) {
+    start(config_yaml());
+    Result<v1::ChangeResponse> answer = set_enabled("delta", false);
+    ASSERT_FALSE(answer.has_value());
+    EXPECT_TRUE(is_unknown_provider(answer.error()));
+    EXPECT_NE(answer.error().text().find("alpha, beta, gamma"), std::string::npos);
+    EXPECT_FALSE(plane_->list_providers("delta").has_value());
+}
+
+TEST_F(ControlPlaneTest, ReportsOpenACircuitAndAResetClosesIt) {
+    start(config_yaml());
+    open_alpha();
+    EXPECT_EQ(plane_->status().providers_healthy(), 1U);
+    EXPECT_FALSE(view("alpha").recent_failures().empty());
+    v1::ResetProviderRequest request;
+    request.set_name("alpha");
+    std::uint64_t seq = plane_->publisher().head().seq();
+    Result<v1::ChangeResponse> answer = plane_->reset_provider(request);
+    ASSERT_TRUE(answer.has_value());
+    EXPECT_TRUE(answer->changed());
+    EXPECT_GT(plane_->publisher().head().seq(), seq);
+    EXPECT_EQ(view("alpha").health().circuit(), v1::CIRCUIT_CLOSED);
+    EXPECT_EQ(view("alpha").health().failure_count(), 0U);
+}
+
+TEST_F(ControlPlaneTest, AReloadKeepsHealth) {
+    start(config_yaml());
+    open_alpha();
+    EXPECT_EQ(
+        reload(replaced(config_yaml(), "priority: 2", "priority: 5")).result, ReloadResult::kChanged
+    );
+    EXPECT_EQ(view("alpha").health().circuit(), v1::CIRCUIT_OPEN);
+}
+
+TEST_F(ControlPlaneTest, SignalsOfAnotherGenerationAreIgnored) {
+    start(config_yaml());
+    for (int i = 0; i < 10; ++i) fail("alpha", "an older etag");
+    fail("delta", "x");
+    EXPECT_EQ(view("alpha").health().failure_count(), 0U);
+    EXPECT_EQ(plane_->tally().signals_received, 11U);
+    EXPECT_EQ(plane_->tally().signals_ignored, 11U);
+}
+
+TEST_F(ControlPlaneTest, ValidatesTextWithoutUsingIt) {
+    start(config_yaml());
+    v1::ValidateConfigRequest request;
+    request.set_file_name("new.yaml");
+    request.set_yaml("providers: 3\n");
+    v1::ValidateConfigResponse bad = plane_->validate(request);
+    EXPECT_FALSE(bad.ok());
+    ASSERT_FALSE(bad.problems().empty());
+    EXPECT_EQ(bad.problems(0).file(), "new.yaml");
+    EXPECT_TRUE(plane_->validate(v1::ValidateConfigRequest()).ok()) << "its own file";
+    EXPECT_EQ(plane_->status().providers_total(), 2U);
+}
+
+}  // namespace
+}  // namespace balancer::controlplane

@@ -1,0 +1,159 @@
+#include "controlplane/http/pages.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "controlplane/http/management.hpp"
+#include "controlplane/http/metrics.hpp"
+#include "tests/unit/controlplane/admin/control_plane_fixture.hpp"
+
+namespace balancer::controlplane {
+namespace {
+
+using nlohmann::json;
+using test::config_yaml;
+using test::replaced;
+
+class PagesTest : public test::ControlPlaneTest {
+  protected:
+    v1::ManageResponse ask(const std::string& method, const std::string& path) {
+        v1::ManageRequest request;
+        request.set_method(method);
+        request.set_path(path);
+        return manage(*plane_, request);
+    }
+
+    ManagementResponse page(const std::string& path, const std::string& method = "GET") {
+        return serve_page(*plane_, ManagementRequest{method, path, "", ""});
+    }
+};
+
+TEST_F(PagesTest, ProvidersHasTheOriginalsShape) {
+    start(config_yaml());
+    v1::ManageResponse response = ask("GET", "/providers");
+    EXPECT_EQ(response.status(), 200U);
+    EXPECT_EQ(response.content_type(), "application/json");
+    json body = json::parse(response.body());
+    EXPECT_EQ(body["total_providers"], 3);
+    EXPECT_EQ(body["healthy_providers"], 2);
+    EXPECT_EQ(body["selection_strategy"], "priority");
+    EXPECT_EQ(body["total_model_routes"], 2);
+    json alpha = body["providers"][0];
+    EXPECT_EQ(alpha["name"], "alpha");
+    EXPECT_EQ(alpha["type"], "anthropic");
+    EXPECT_EQ(alpha["base_url"], "http://127.0.0.1:7001");
+    EXPECT_EQ(alpha["enabled"], true);
+    EXPECT_EQ(alpha["healthy"], true);
+    EXPECT_EQ(alpha["failure_count"], 0);
+    EXPECT_EQ(alpha["last_failure_time"], 0.0);
+    EXPECT_TRUE(alpha["proxy"].is_null());
+    EXPECT_EQ(
+        alpha["models"][0],
+        (json{{"pattern", "*sonnet*"}, {"model", "passthrough"}, {"priority", 1}})
+    );
+    EXPECT_EQ(alpha["status"], "healthy");
+    EXPECT_EQ(alpha["circuit"], "closed");
+    EXPECT_EQ(body["providers"][1]["proxy"], "127.0.0.1:3128");
+    EXPECT_EQ(body["providers"][2]["status"], "disabled");
+    EXPECT_EQ(body["providers"][2]["healthy"], false);
+    EXPECT_EQ(body["data_planes"]["connected"], 0);
+    EXPECT_EQ(body["version"]["epoch"], 7);
+}
+
+TEST_F(PagesTest, ABenchedProviderIsUnhealthyWithCauseAndTime) {
+    start(replaced(config_yaml(), "unhealthy_threshold: 2", "unhealthy_threshold: 1"));
+    fail("alpha", view("alpha").provider().etag());
+    json alpha = json::parse(ask("GET", "/providers").body())["providers"][0];
+    EXPECT_EQ(alpha["status"], "unhealthy");
+    EXPECT_EQ(alpha["healthy"], false);
+    EXPECT_EQ(alpha["failure_count"], 1);
+    double now = static_cast<double>(unix_now()) / 1000;
+    EXPECT_NEAR(alpha["last_failure_time"].get<double>(), now, 60);
+    EXPECT_GT(alpha["open_until"].get<double>(), now);
+    EXPECT_NE(alpha["cause"], "");
+}
+
+TEST_F(PagesTest, ProvidersGivesNoSecretAway) {
+    start(config_yaml());
+    EXPECT_EQ(ask("GET", "/providers").body().find("canary"), std::string::npos);
+}
+
+TEST_F(PagesTest, ReloadSaysWhatItDid) {
+    start(config_yaml());
+    json unchanged = json::parse(ask("POST", "/providers/reload").body());
+    EXPECT_EQ(unchanged["status"], "success");
+    EXPECT_EQ(unchanged["changed"], false);
+    EXPECT_EQ(unchanged["providers_count"], 3);
+    EXPECT_EQ(unchanged["healthy_providers"], 2);
+
+    dir_.write("config.yaml", replaced(config_yaml(), "priority: 2", "priority: 4"));
+    EXPECT_EQ(json::parse(ask("POST", "/providers/reload").body())["changed"], true);
+
+    dir_.write("config.yaml", "providers: []\n");
+    v1::ManageResponse refused = ask("POST", "/providers/reload");
+    EXPECT_EQ(refused.status(), 500U);
+    json body = json::parse(refused.body());
+    EXPECT_EQ(body["status"], "error");
+    ASSERT_FALSE(body["problems"].empty());
+    EXPECT_NE(body["problems"][0].get<std::string>().find("config.yaml:"), std::string::npos);
+}
+
+TEST_F(PagesTest, OtherMethodsAndPathsAreRefusedInWords) {
+    start(config_yaml());
+    v1::ManageResponse get = ask("GET", "/providers/reload");
+    EXPECT_EQ(get.status(), 405U);
+    EXPECT_EQ(get.allow(), "POST");
+    EXPECT_EQ(ask("DELETE", "/providers").status(), 405U);
+    v1::ManageResponse missing = ask("GET", "/oauth/status");
+    EXPECT_EQ(missing.status(), 404U);
+    json body = json::parse(missing.body());
+    EXPECT_EQ(body["type"], "error");
+    EXPECT_EQ(body["error"]["type"], "not_found_error");
+}
+
+TEST_F(PagesTest, ReadyOnlyWithAConfigurationInForce) {
+    plane_.emplace(
+        context_, log_, store_, ControlPlane::Options{"none", dir_.path(), test::no_environment()}
+    );
+    EXPECT_EQ(page("/healthz").status, 200U);
+    EXPECT_EQ(page("/readyz").status, 503U);
+    start(config_yaml());
+    EXPECT_EQ(page("/readyz").status, 200U);
+    EXPECT_EQ(page("/other").status, 404U);
+    EXPECT_EQ(page("/readyz", "POST").status, 405U);
+}
+
+TEST_F(PagesTest, MetricsTellStateAndNoSecret) {
+    start(replaced(config_yaml(), "unhealthy_threshold: 2", "unhealthy_threshold: 1"));
+    fail("alpha", view("alpha").provider().etag());
+    fail("alpha", "an older etag");
+    v1::ReportRequest report;
+    v1::Counters& counters = *report.add_counters();
+    counters.set_provider("alpha");
+    counters.set_attempts(5);
+    counters.set_successes(4);
+    (*counters.mutable_failures())[v1::FAILURE_CLASS_UPSTREAM_5XX] = 1;
+    plane_->on_report("dp-1", "instance-1", report);
+    reload("broken");
+
+    std::string text = page("/metrics").body;
+    for (const char* line : {
+             "balancer_cp_snapshot_epoch 7\n",
+             "balancer_cp_config_reloads_total{result=\"refused\"} 1\n",
+             "balancer_cp_config_last_reload_ok 0\n",
+             "balancer_cp_provider_circuit{provider=\"alpha\",state=\"open\"} 1\n",
+             "balancer_cp_provider_circuit{provider=\"beta\",state=\"closed\"} 1\n",
+             "balancer_cp_provider_failure_count{provider=\"alpha\"} 1\n",
+             "balancer_cp_provider_enabled{provider=\"gamma\"} 0\n",
+             "balancer_cp_provider_attempts_total{provider=\"alpha\"} 5\n",
+             "balancer_cp_provider_failures_total{provider=\"alpha\",class=\"upstream_5xx\"} 1\n",
+             "balancer_cp_signals_received_total 2\n",
+             "balancer_cp_signals_ignored_total 1\n",
+             "balancer_cp_data_planes_connected 0\n",
+         }) {
+        EXPECT_NE(text.find(line), std::string::npos) << line << "is missing from\n" << text;
+    }
+    EXPECT_EQ(text.find("canary"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace balancer::controlplane

@@ -1,0 +1,250 @@
+// Both ends of the sync protocol together.
+#include <gtest/gtest.h>
+
+#include "planes.hpp"
+
+namespace balancer {
+namespace {
+
+using samples::ControlPlane;
+using samples::DataPlane;
+using samples::eventually;
+
+TEST(SyncTest, TheFirstSnapshotArrives) {
+    ControlPlane cp;
+    cp.publish({"a"});
+    DataPlane dp("dp-1", cp.address());
+    ASSERT_TRUE(dp.wait_for_provider("a"));
+    EXPECT_TRUE(eventually([&] { return cp.in_sync(1); }));
+    v1::DataPlaneView row = cp.rows().at(0);
+    EXPECT_EQ(row.dp_id(), "dp-1");
+    EXPECT_NE(row.peer(), "");
+    dataplane::ControlStatus status = dp.control().status();
+    EXPECT_TRUE(status.connected);
+    EXPECT_EQ(status.applied.epoch, 1U);
+    EXPECT_EQ(status.updates_refused, 0U);
+}
+
+TEST(SyncTest, ADataPlaneThatComesTooEarlyGetsTheConfigurationLater) {
+    ControlPlane cp;
+    DataPlane dp("dp-1", cp.address());
+    ASSERT_TRUE(eventually([&] { return dp.control().status().last_heard != 0; }));
+    EXPECT_FALSE(dp.snapshot());
+    cp.publish({"a"});
+    EXPECT_TRUE(dp.wait_for_provider("a"));
+}
+
+TEST(SyncTest, TwoDataPlanesConverge) {
+    ControlPlane cp;
+    cp.publish({"a"});
+    DataPlane one("dp-1", cp.address());
+    DataPlane two("dp-2", cp.address());
+    ASSERT_TRUE(eventually([&] { return cp.in_sync(2); }));
+    for (int i = 0; i < 20; ++i) cp.publish({"a", "b" + std::to_string(i)});
+    EXPECT_TRUE(one.wait_for_provider("b19"));
+    EXPECT_TRUE(two.wait_for_provider("b19"));
+    EXPECT_TRUE(eventually([&] { return cp.in_sync(2); }));
+}
+
+TEST(SyncTest, HealthAloneMakesNoNewSnapshot) {
+    ControlPlane cp;
+    cp.publish({"a"});
+    DataPlane dp("dp-1", cp.address());
+    ASSERT_TRUE(dp.wait_for_provider("a"));
+    ASSERT_TRUE(eventually([&] { return cp.in_sync(1); }));
+    int before = dp.snapshots();
+    for (int i = 0; i < 5; ++i) cp.reset("a");
+    ASSERT_TRUE(eventually([&] { return cp.in_sync(1); }));
+    EXPECT_EQ(dp.snapshots(), before);
+}
+
+TEST(SyncTest, AQuarantinedProviderIsShownByTheControlPlane) {
+    ControlPlane cp;
+    v1::ConfigSection one_bad = samples::config({"good", "bad"});
+    one_bad.mutable_providers(1)->set_base_url("gopher://nowhere");
+    cp.publish(one_bad);
+    DataPlane dp("dp-1", cp.address());
+    ASSERT_TRUE(dp.wait_for_provider("good"));
+    ASSERT_TRUE(eventually([&] { return cp.in_sync(1); }));
+    v1::DataPlaneView row = cp.rows().at(0);
+    ASSERT_EQ(row.quarantined_size(), 1);
+    EXPECT_EQ(row.quarantined(0).resource(), "provider/bad");
+}
+
+TEST(SyncTest, ARefusedConfigurationIsShownAndTheLastOneStays) {
+    ControlPlane cp;
+    cp.publish({"a"});
+    DataPlane dp("dp-1", cp.address());
+    ASSERT_TRUE(dp.wait_for_provider("a"));
+    v1::ConfigSection newer = samples::config({"b"});
+    newer.set_schema(2);
+    cp.publish(newer);
+    ASSERT_TRUE(eventually([&] { return !cp.rows().at(0).last_nack().empty(); }));
+    EXPECT_NE(cp.rows().at(0).last_nack().find("schema"), std::string::npos);
+    EXPECT_TRUE(dp.snapshot()->find_provider("a"));
+    EXPECT_TRUE(dp.control().status().connected) << "a refusal does not cost the stream";
+    cp.publish({"c"});
+    EXPECT_TRUE(dp.wait_for_provider("c"));
+}
+
+TEST(SyncTest, KeepsItsSnapshotWithoutAControlPlaneAndCatchesUp) {
+    auto cp = std::make_unique<ControlPlane>(1);
+    cp->publish({"a"});
+    int port = cp->port();
+    DataPlane dp("dp-1", cp->address());
+    ASSERT_TRUE(dp.wait_for_provider("a"));
+    ASSERT_TRUE(eventually([&] { return cp->in_sync(1); }));
+    cp.reset();
+    ASSERT_TRUE(eventually([&] { return !dp.control().status().connected; }));
+    EXPECT_TRUE(dp.snapshot()->find_provider("a"));
+    int before = dp.snapshots();
+
+    // The same content at a higher epoch: nothing to compile, but the version moves.
+    ControlPlane again(2, port);
+    again.publish({"a"});
+    ASSERT_TRUE(eventually([&] { return again.in_sync(1); }));
+    EXPECT_EQ(dp.snapshots(), before);
+    EXPECT_EQ(dp.control().status().applied.epoch, 2U);
+    EXPECT_GE(dp.control().status().reconnects, 1U);
+    again.publish({"b"});
+    EXPECT_TRUE(dp.wait_for_provider("b"));
+}
+
+TEST(SyncTest, ADataPlaneDoesNotFollowAnOlderEpoch) {
+    auto cp = std::make_unique<ControlPlane>(5);
+    cp->publish({"a"});
+    int port = cp->port();
+    DataPlane dp("dp-1", cp->address());
+    ASSERT_TRUE(dp.wait_for_provider("a"));
+    ASSERT_TRUE(eventually([&] { return cp->in_sync(1); }));
+    cp.reset();
+    ControlPlane zombie(4, port);
+    zombie.publish({"b"});
+    ASSERT_TRUE(eventually([&] {
+        auto rows = zombie.rows();
+        return !rows.empty() && !rows[0].last_nack().empty();
+    }));
+    EXPECT_NE(zombie.rows()[0].last_nack().find("STALE"), std::string::npos);
+    EXPECT_TRUE(eventually([&] { return !dp.control().status().connected; }));
+    EXPECT_TRUE(dp.snapshot()->find_provider("a"));
+    EXPECT_FALSE(dp.snapshot()->find_provider("b"));
+}
+
+TEST(SyncTest, WhatOneDataPlaneSeesReachesBoth) {
+    ControlPlane cp;
+    cp.publish({"a", "b"});
+    DataPlane one("dp-1", cp.address());
+    DataPlane two("dp-2", cp.address());
+    ASSERT_TRUE(one.wait_for_provider("a"));
+    ASSERT_TRUE(two.wait_for_provider("a"));
+
+    UnixMs now = unix_now();
+    one.control().report(samples::failure("a", now));
+    ASSERT_TRUE(eventually([&] { return cp.health(0).failure_count() == 1; }));
+    EXPECT_TRUE(two.wait_for_condition("a", [](const auto& a) { return a.watch_success; }));
+    AttemptOutcome second = samples::failure("a", unix_now());
+    second.started_at = unix_now() + 1;  // after the first was recorded, by every clock
+    two.control().report(second);
+
+    EXPECT_TRUE(one.wait_until_benched("a"));
+    EXPECT_TRUE(two.wait_until_benched("a"));
+    EXPECT_EQ(cp.health(0).circuit(), v1::CIRCUIT_OPEN);
+    EXPECT_EQ(cp.health(1).circuit(), v1::CIRCUIT_CLOSED);
+}
+
+TEST(SyncTest, TheLocalBreakerActsWithoutAControlPlane) {
+    auto cp = std::make_unique<ControlPlane>();
+    cp->publish({"a"});
+    DataPlane dp("dp-1", cp->address());
+    ASSERT_TRUE(dp.wait_for_provider("a"));
+    cp.reset();
+    AttemptOutcome limited = samples::failure("a", unix_now());
+    limited.failure = FailureClass::kRateLimited;
+    limited.retry_at = unix_now() + 200;
+    dp.control().report(limited);
+    EXPECT_TRUE(dp.wait_until_benched("a"));
+    // The view is posted again when the time is over.
+    EXPECT_TRUE(dp.wait_for_condition("a", [](const auto& a) { return a.benched_until == 0; }));
+}
+
+TEST(SyncTest, AResetReachesTheLocalRecords) {
+    ControlPlane cp;
+    cp.publish({"a"});
+    DataPlane dp("dp-1", cp.address());
+    ASSERT_TRUE(dp.wait_for_provider("a"));
+    ASSERT_TRUE(eventually([&] { return cp.in_sync(1); }));
+    AttemptOutcome limited = samples::failure("a", unix_now());
+    limited.failure = FailureClass::kRateLimited;
+    limited.retry_at = unix_now() + 600'000;
+    dp.control().report(limited);
+    ASSERT_TRUE(dp.wait_until_benched("a"));
+    ASSERT_TRUE(eventually([&] { return cp.health(0).circuit() == v1::CIRCUIT_OPEN; }));
+    cp.reset("a");
+    EXPECT_TRUE(dp.wait_for_condition("a", [](const auto& a) { return a.benched_until == 0; }));
+}
+
+TEST(SyncTest, SignalsOfTheTimeWithoutAControlPlaneArriveOnce) {
+    auto cp = std::make_unique<ControlPlane>(1);
+    cp->publish({"a"});
+    int port = cp->port();
+    DataPlane dp("dp-1", cp->address());
+    ASSERT_TRUE(dp.wait_for_provider("a"));
+    ASSERT_TRUE(eventually([&] { return cp->attempts("a") == 21; })) << "totals come by themselves";
+    cp.reset();
+    ASSERT_TRUE(eventually([&] { return !dp.control().status().connected; }));
+    for (int i = 0; i < 300; ++i) dp.control().report(samples::failure("a", unix_now()));
+    ControlPlane again(2, port);
+    again.publish({"a"});
+    EXPECT_TRUE(eventually([&] { return again.signals_taken() == 300; }));
+    EXPECT_TRUE(eventually([&] { return again.attempts("a") == 21; }));
+    EXPECT_EQ(again.signals_taken(), 300U);
+    EXPECT_EQ(dp.control().status().signals_dropped, 0U);
+}
+
+TEST(SyncTest, HeartbeatsShowTheLoad) {
+    ControlPlane cp;
+    cp.publish({"a"});
+    DataPlane dp("dp-1", cp.address());
+    EXPECT_TRUE(eventually([&] {
+        auto rows = cp.rows();
+        return !rows.empty() && rows[0].in_flight() == 7 && rows[0].ready();
+    }));
+}
+
+TEST(SyncTest, ManagementCallsAreAnsweredByTheControlPlane) {
+    ControlPlane cp;
+    cp.publish({"a"});
+    DataPlane dp("dp-1", cp.address());
+    ASSERT_TRUE(dp.wait_for_provider("a"));
+    std::promise<dataplane::ManageAnswer> answered;
+    dataplane::ManageCall call;
+    call.method = "GET";
+    call.path = "/providers";
+    dp.control().manage(call, [&](dataplane::ManageAnswer answer) { answered.set_value(answer); });
+    dataplane::ManageAnswer answer = answered.get_future().get();
+    EXPECT_EQ(answer.status, 200U);
+    EXPECT_EQ(answer.body, "GET /providers");
+}
+
+TEST(SyncTest, ManagementCallsSayWhenThereIsNoControlPlane) {
+    DataPlane dp("dp-1", "127.0.0.1:1");
+    std::promise<dataplane::ManageAnswer> answered;
+    dp.control().manage({}, [&](dataplane::ManageAnswer answer) { answered.set_value(answer); });
+    dataplane::ManageAnswer answer = answered.get_future().get();
+    EXPECT_EQ(answer.status, 0U);
+    EXPECT_NE(answer.body.find("cannot be reached"), std::string::npos);
+}
+
+TEST(SyncTest, ADataPlaneWithAnotherTokenGetsNothing) {
+    ControlPlane cp;
+    cp.publish({"a"});
+    DataPlane dp("dp-1", cp.address(), "not-the-token");
+    DataPlane good("dp-2", cp.address());
+    ASSERT_TRUE(good.wait_for_provider("a"));
+    EXPECT_FALSE(dp.control().status().connected);
+    EXPECT_FALSE(dp.snapshot());
+    EXPECT_EQ(cp.rows().size(), 1U);
+}
+
+}  // namespace
+}  // namespace balancer
