@@ -16,7 +16,7 @@
 namespace balancer {
 namespace {
 
-constexpr std::array<std::string_view, 28> kEventNames = {
+constexpr std::array<std::string_view, 27> kEventNames = {
     "started",
     "stopping",
     "listening",
@@ -40,7 +40,6 @@ constexpr std::array<std::string_view, 28> kEventNames = {
     "snapshot_refused",
     "report_dropped",
     "request_failed",
-    "failover",
     "client_refused",
     "admin_call",
     "task_failed",

@@ -42,7 +42,6 @@ enum class LogEvent {
     kSnapshotRefused,
     kReportDropped,
     kRequestFailed,
-    kFailover,
     kClientRefused,
     kAdminCall,
     kTaskFailed,

@@ -111,6 +111,7 @@ int main(int argc, char** argv) {
     });
     signals.async_wait([](const boost::system::error_code&, int) {});
     signals_context.run();
+    signals.clear();  // a second signal ends the process at once
     log.emit(LogLevel::kInfo, LogEvent::kStopping, "Draining: no new connections, running answers go on.");
     server.stop(kDrainGrace);
     server.context().stop();

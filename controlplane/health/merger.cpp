@@ -10,8 +10,8 @@ namespace {
 
 constexpr std::size_t kRecentFailuresMax = 20;
 
-// A data plane's clock may run ahead of ours. Only that case can be told from a report that was delayed, so only that
-// one is mended: the attempt keeps its length and ends now.
+// A data plane's clock may run ahead of ours. Only that case can be told from a report that was
+// delayed, so only that one is mended: the attempt keeps its length and ends now.
 AttemptOutcome in_our_time(const v1::Signal& signal, UnixMs now) {
     AttemptOutcome outcome = to_outcome(signal);
     if (outcome.at > now) {
@@ -112,7 +112,8 @@ v1::HealthSection Merger::section(UnixMs now) const {
         v1::ProviderHealth& health = *section.add_providers();
         health.set_provider(name);
         health.set_circuit(state.open(now) ? v1::CIRCUIT_OPEN : v1::CIRCUIT_CLOSED);
-        // A circuit whose time ended since the last age() is told with the generation that age() will give it.
+        // A circuit whose time ended since the last age() is told with the generation that age()
+        // will give it.
         health.set_generation(entry.generation + (entry.moved(now) ? 1 : 0));
         if (state.open(now)) health.set_until_ms(state.open_until);
         health.set_cause(state.cause);

@@ -1,4 +1,5 @@
-// The fleet's view of provider health: what all data planes report, judged by the configuration's policy.
+// The fleet's view of provider health: what all data planes report, judged by the configuration's
+// policy.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +18,9 @@
 
 namespace balancer::controlplane {
 
-// A pure core: time is an argument, nothing is sent. Lives on the control plane's loop. First rule: HealthRecord per provider
-// over the reports of all data planes together; the fleet rule (quorum, leased probes, ramp) takes this class's place.
+// A pure core: time is an argument, nothing is sent. Lives on the control plane's loop. First rule:
+// HealthRecord per provider over the reports of all data planes together; the fleet rule (quorum,
+// leased probes, ramp) takes this class's place.
 class Merger {
   public:
     Merger();
@@ -27,7 +29,8 @@ class Merger {
     // Providers that are gone are forgotten; one whose etag changed starts with a clean record.
     void configure(const v1::ConfigSection& config);
 
-    // True when the health section changed. Signals of an older provider generation (another etag) count for nothing.
+    // True when the health section changed. Signals of an older provider generation (another etag)
+    // count for nothing.
     bool signal(std::string_view dp_id, const v1::Signal& signal, UnixMs now);
 
     // Cumulative counters of one data-plane process; repeats do no harm.
@@ -40,8 +43,9 @@ class Merger {
     // Circuits whose time is over close; old failures are forgotten. True when the section changed.
     bool age(UnixMs now);
 
-    // Closes a provider's circuit and forgets its failures. The generation grows even when the circuit was closed:
-    // this is how data planes hear that their own records are void too. False: there is no such provider.
+    // Closes a provider's circuit and forgets its failures. The generation grows even when the
+    // circuit was closed: this is how data planes hear that their own records are void too. False:
+    // there is no such provider.
     bool reset(std::string_view provider, UnixMs now);
 
     // Every configured provider, in order.

@@ -8,10 +8,12 @@ namespace {
 void add(v1::ProviderTotals& sum, const v1::ProviderTotals& part) {
     sum.set_attempts(sum.attempts() + part.attempts());
     sum.set_successes(sum.successes() + part.successes());
-    for (const auto& [failure, count] : part.failures()) (*sum.mutable_failures())[failure] += count;
+    for (const auto& [failure, count] : part.failures())
+        (*sum.mutable_failures())[failure] += count;
 }
 
-// Reports of one process can arrive out of order around a reconnect; counters only grow, so the larger is the newer.
+// Reports of one process can arrive out of order around a reconnect; counters only grow, so the
+// larger is the newer.
 void raise(v1::ProviderTotals& known, const v1::Counters& told) {
     known.set_attempts(std::max(known.attempts(), told.attempts()));
     known.set_successes(std::max(known.successes(), told.successes()));

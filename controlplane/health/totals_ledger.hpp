@@ -13,8 +13,9 @@
 
 namespace balancer::controlplane {
 
-// A pure core on the control plane's loop. A process counts from its start, so its newest numbers replace its older
-// ones; the numbers of the longest unheard process are folded into a sum when too many are known.
+// A pure core on the control plane's loop. A process counts from its start, so its newest numbers
+// replace its older ones; the numbers of the longest unheard process are folded into a sum when too
+// many are known.
 class TotalsLedger {
   public:
     static constexpr std::size_t kProcessesMax = 1000;

@@ -70,12 +70,20 @@ void Publisher::publish_health(const v1::HealthSection& health, std::string caus
     if (state_->head.health.set(health)) state_->advance(LogLevel::kDebug, std::move(cause));
 }
 
-bool Publisher::ready() const { return state_->head.ready; }
+bool Publisher::ready() const {
+    return state_->head.ready;
+}
 
-v1::Version Publisher::head() const { return state_->head.version; }
+v1::Version Publisher::head() const {
+    return state_->head.version;
+}
 
-std::vector<v1::DataPlaneView> Publisher::data_planes() const { return state_->registry.rows(); }
+std::vector<v1::DataPlaneView> Publisher::data_planes() const {
+    return state_->registry.rows();
+}
 
-Publisher::Registry& Publisher::registry() { return state_->registry; }
+Publisher::Registry& Publisher::registry() {
+    return state_->registry;
+}
 
 }  // namespace balancer::controlplane

@@ -26,9 +26,10 @@ struct PublisherTimes {
 
 // Lives on the control plane's loop; not thread-safe.
 //
-// State of the world: three sections under one version. Each publication that changes a section's bytes raises `seq` by
-// one. Per data plane at most one Update is un-acknowledged; what comes meanwhile merges into the next. A
-// section whose sha256 the data plane has already is sent as `unchanged`.
+// State of the world: three sections under one version. Each publication that changes a section's
+// bytes raises `seq` by one. Per data plane at most one Update is un-acknowledged; what comes
+// meanwhile merges into the next. A section whose sha256 the data plane has already is sent as
+// `unchanged`.
 class Publisher {
   public:
     // `start` names the store and this start's epoch; `cp_id` is told to data planes.
@@ -41,7 +42,8 @@ class Publisher {
     );
     ~Publisher();
 
-    // Nothing is sent to anyone before the first of these. CONFIG and CREDENTIALS of one change go in one Update.
+    // Nothing is sent to anyone before the first of these. CONFIG and CREDENTIALS of one change go
+    // in one Update.
     void publish_config(
         const v1::ConfigSection& config, const v1::CredentialSection& credentials, std::string cause
     );

@@ -104,12 +104,10 @@ void Publisher::Registry::head_changed() {
 void Publisher::Registry::shutdown() {
     shutting_down_ = true;
     while (!subscriptions_.empty()) {
-        end(
-            subscriptions_.begin()->first,
+        end(subscriptions_.begin()->first,
             v1::Goaway::SHUTDOWN,
             Milliseconds(0),
-            "the control plane is stopping"
-        );
+            "the control plane is stopping");
     }
     timer_.cancel();
 }
@@ -144,7 +142,8 @@ void Publisher::Registry::greet(Id id, Subscription& subscription, const v1::Hel
     bool same_store = hello.applied().store_uuid() == head_.version.store_uuid();
     bool ahead = same_store && newer(hello.applied(), head_.version);
     if (ahead && !row.newer_than_head_logged) {
-        // Seen when the state directory has been restored from a copy. The data plane refuses what is older.
+        // Seen when the state directory has been restored from a copy. The data plane refuses what
+        // is older.
         log_.emit(
             LogLevel::kError,
             LogEvent::kDataPlaneRefused,
@@ -198,7 +197,8 @@ bool Publisher::Registry::refused(Id id, Subscription& subscription, const v1::H
     }
     if (!head_.ready) {
         // Quiet: a start-up race that ends by itself.
-        end(id, v1::Goaway::UNKNOWN, Milliseconds(500), "the control plane has no configuration yet");
+        end(id, v1::Goaway::UNKNOWN, Milliseconds(500), "the control plane has no configuration yet"
+        );
         return true;
     }
     Roster::Row* row = roster_.find(hello.dp_id());
@@ -208,7 +208,9 @@ bool Publisher::Registry::refused(Id id, Subscription& subscription, const v1::H
     return refuse(
         v1::Goaway::REPLACED,
         Milliseconds(30'000),
-        fmt::format("instance {} took its id; give each data plane its own", row->view.instance_id())
+        fmt::format(
+            "instance {} took its id; give each data plane its own", row->view.instance_id()
+        )
     );
 }
 
@@ -249,7 +251,12 @@ void Publisher::Registry::acknowledged(Subscription& subscription, const v1::Ack
     log_.emit(
         LogLevel::kDebug,
         LogEvent::kUpdateAcknowledged,
-        fmt::format("data plane {} applied ({}, {})", subscription.dp_id(), ack.applied().epoch(), ack.applied().seq()),
+        fmt::format(
+            "data plane {} applied ({}, {})",
+            subscription.dp_id(),
+            ack.applied().epoch(),
+            ack.applied().seq()
+        ),
         {{"dp_id", subscription.dp_id()}, {"apply_us", ack.apply_us()}}
     );
     subscription.update(head_, steady_now());
@@ -262,13 +269,15 @@ void Publisher::Registry::refused_update(Subscription& subscription, const v1::N
     log_.emit(
         LogLevel::kError,
         LogEvent::kUpdateRefused,
-        fmt::format("data plane {} refuses version ({}, {}) and stays on ({}, {}): {}",
+        fmt::format(
+            "data plane {} refuses version ({}, {}) and stays on ({}, {}): {}",
             subscription.dp_id(),
             nack.rejected().epoch(),
             nack.rejected().seq(),
             nack.still_applied().epoch(),
             nack.still_applied().seq(),
-            words),
+            words
+        ),
         {{"dp_id", subscription.dp_id()}}
     );
     *row.view.mutable_applied() = nack.still_applied();
@@ -348,9 +357,13 @@ void Publisher::Registry::tick() {
     for (auto& [id, subscription] : subscriptions_) {
         auto sent = subscription.sent_at();
         if (sent && now >= *sent + times_.ack_max) {
-            late.emplace_back(id, fmt::format("no acknowledgement in {} ms", times_.ack_max.count()));
+            late.emplace_back(
+                id, fmt::format("no acknowledgement in {} ms", times_.ack_max.count())
+            );
         } else if (now >= subscription.heard_at + times_.silence_max) {
-            late.emplace_back(id, fmt::format("nothing heard in {} ms", times_.silence_max.count()));
+            late.emplace_back(
+                id, fmt::format("nothing heard in {} ms", times_.silence_max.count())
+            );
         } else if (subscription.greeted() && now >= subscription.next_ping) {
             subscription.next_ping = now + times_.ping_interval;
             subscription.ping(head_.version, unix_now());

@@ -18,8 +18,9 @@
 
 namespace balancer::controlplane {
 
-// Lives in the Publisher, on its loop. A stream that is given up here is forgotten at once, whatever its
-// transport does with the rest: a peer that is stopped can hold a call open until HTTP/2 keepalive gives up.
+// Lives in the Publisher, on its loop. A stream that is given up here is forgotten at once,
+// whatever its transport does with the rest: a peer that is stopped can hold a call open until
+// HTTP/2 keepalive gives up.
 class Publisher::Registry {
   public:
     using Id = std::uint64_t;
@@ -73,7 +74,8 @@ class Publisher::Registry {
     Id last_id_ = 0;
     bool shutting_down_ = false;
     boost::asio::steady_timer timer_;
-    std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);  // seen by the timer's handler
+    std::shared_ptr<const bool> alive_ =
+        std::make_shared<const bool>(true);  // seen by the timer's handler
 };
 
 }  // namespace balancer::controlplane

@@ -16,8 +16,8 @@
 
 namespace balancer::controlplane {
 
-// Records by dp_id; time is an argument. Lives in the Registry. Rows of data planes that have gone are forgotten after
-// `row_kept`, and the longest gone first when more than kRowsMax are known.
+// Records by dp_id; time is an argument. Lives in the Registry. Rows of data planes that have gone
+// are forgotten after `row_kept`, and the longest gone first when more than kRowsMax are known.
 class Roster {
   public:
     static constexpr std::size_t kRowsMax = 10'000;
@@ -26,7 +26,8 @@ class Roster {
         v1::DataPlaneView view;
         std::optional<std::uint64_t> subscription;  // none: gone
         SteadyTime gone_at;
-        std::deque<std::string> replaced;  // instances that a newer one took the place of, newest last
+        std::deque<std::string>
+            replaced;  // instances that a newer one took the place of, newest last
         bool newer_than_head_logged = false;
     };
 

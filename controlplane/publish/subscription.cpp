@@ -10,7 +10,8 @@ Subscription::Subscription(std::shared_ptr<SyncStream> stream, std::string peer,
 void Subscription::greet(const v1::Hello& hello, const v1::Version& head) {
     dp_id_ = hello.dp_id();
     instance_id_ = hello.instance_id();
-    // Digests of another store are of no use: that data plane refuses the store before it looks at sections.
+    // Digests of another store are of no use: that data plane refuses the store before it looks at
+    // sections.
     if (hello.applied().store_uuid() != head.store_uuid()) return;
     for (const auto& [kind, sha256] : hello.section_sha256()) {
         held_[static_cast<int>(kind)] = sha256;
@@ -75,9 +76,7 @@ void Subscription::ping(const v1::Version& head, UnixMs now) {
     stream_->send(std::move(message));
 }
 
-void Subscription::goaway(
-    v1::Goaway::Reason reason, Milliseconds retry_after, std::string detail
-) {
+void Subscription::goaway(v1::Goaway::Reason reason, Milliseconds retry_after, std::string detail) {
     v1::SyncResponse message;
     v1::Goaway& goaway = *message.mutable_goaway();
     goaway.set_reason(reason);

@@ -95,7 +95,8 @@ grpc::ServerBidiReactor<v1::SyncRequest, v1::SyncResponse>* DataPlaneService::Sy
     if (!admitted.ok()) return new RefusedStream<v1::SyncRequest, v1::SyncResponse>(admitted);
     auto call = std::make_shared<SyncCall>(loop_, context);
     auto id = std::make_shared<Publisher::Registry::Id>(0);  // written and read on the loop
-    // Handlers run on the loop in the order of posting, so the registry knows the stream before its first message.
+    // Handlers run on the loop in the order of posting, so the registry knows the stream before its
+    // first message.
     boost::asio::post(loop_, [this, call, id, peer = context->peer()] {
         *id = publisher_.registry().open(std::make_shared<SyncOverGrpc>(call), peer);
     });
@@ -129,7 +130,8 @@ grpc::ServerBidiReactor<v1::ReportRequest, v1::ReportResponse>* DataPlaneService
         std::erase_if(reports_, [](const auto& weak) { return weak.expired(); });
         reports_.push_back(call);
         // shutdown() may have passed over the list between admission and this line.
-        if (stopping_) call->finish({grpc::StatusCode::UNAVAILABLE, "the control plane is stopping"});
+        if (stopping_)
+            call->finish({grpc::StatusCode::UNAVAILABLE, "the control plane is stopping"});
     });
     ReportCall::Handlers handlers;
     handlers.on_message = [this, weak = std::weak_ptr(call)](const v1::ReportRequest& report) {
@@ -151,7 +153,8 @@ grpc::ServerUnaryReactor* DataPlaneService::Manage(
         call->fail(admitted);
         return call.get();
     }
-    // A copy of the request: gRPC's own dies with the call, which may be cancelled before the loop comes to it.
+    // A copy of the request: gRPC's own dies with the call, which may be cancelled before the loop
+    // comes to it.
     boost::asio::post(loop_, [this, call, copy = *request] {
         on_manage_(copy, [call](v1::ManageResponse answer) { call->answer(std::move(answer)); });
     });

@@ -17,11 +17,12 @@
 
 namespace balancer::controlplane {
 
-// gRPC's threads only check the token; everything else happens on the loop, where the handlers run too.
+// gRPC's threads only check the token; everything else happens on the loop, where the handlers run
+// too.
 //
-// To stop: call shutdown() while the loop runs, then grpc::Server::Shutdown(deadline) from another thread (the streams
-// end at once; the deadline is for peers that do not answer). The Publisher, the Log and the io_context outlive the
-// server; the service outlives the loop's last run.
+// To stop: call shutdown() while the loop runs, then grpc::Server::Shutdown(deadline) from another
+// thread (the streams end at once; the deadline is for peers that do not answer). The Publisher,
+// the Log and the io_context outlive the server; the service outlives the loop's last run.
 class DataPlaneService final : public v1::DataPlane::CallbackService {
   public:
     // Called once per report, repeats left out. Signals first, counters cumulative.
@@ -29,9 +30,8 @@ class DataPlaneService final : public v1::DataPlane::CallbackService {
         const std::string& dp_id, const std::string& instance_id, const v1::ReportRequest& report
     )>;
     // The second argument takes the answer, from any thread, once.
-    using ManageHandler = std::function<void(
-        const v1::ManageRequest& request, std::function<void(v1::ManageResponse)> answer
-    )>;
+    using ManageHandler = std::function<
+        void(const v1::ManageRequest& request, std::function<void(v1::ManageResponse)> answer)>;
 
     DataPlaneService(
         boost::asio::io_context& loop,

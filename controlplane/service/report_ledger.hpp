@@ -8,8 +8,9 @@
 
 namespace balancer::controlplane {
 
-// A pure core on the control plane's loop. A process numbers its reports upwards and has one un-acknowledged at a time,
-// so the highest number is all there is to remember. Beyond kInstancesMax the longest unheard is forgotten.
+// A pure core on the control plane's loop. A process numbers its reports upwards and has one
+// un-acknowledged at a time, so the highest number is all there is to remember. Beyond
+// kInstancesMax the longest unheard is forgotten.
 class ReportLedger {
   public:
     static constexpr std::size_t kInstancesMax = 10'000;

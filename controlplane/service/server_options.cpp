@@ -13,7 +13,8 @@ void set_server_options(grpc::ServerBuilder& builder) {
     builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
     // Data planes ping every 10 s; more than twice that is abuse.
     builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5'000);
-    // Two control planes on one port would each get half of the data planes: the second must fail to bind.
+    // Two control planes on one port would each get half of the data planes: the second must fail
+    // to bind.
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
 }
 

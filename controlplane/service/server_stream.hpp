@@ -1,4 +1,5 @@
-// One bidirectional call on the server's side, with everything that matters moved to the control plane's loop.
+// One bidirectional call on the server's side, with everything that matters moved to the control
+// plane's loop.
 #pragma once
 
 #include <grpcpp/support/server_callback.h>
@@ -18,11 +19,13 @@
 
 namespace balancer::controlplane {
 
-// Shared by gRPC, until OnDone, and by whoever holds it on the loop. The reactions run on gRPC's threads and only post;
-// the handlers and the methods run on the loop, which must outlive the grpc::Server.
+// Shared by gRPC, until OnDone, and by whoever holds it on the loop. The reactions run on gRPC's
+// threads and only post; the handlers and the methods run on the loop, which must outlive the
+// grpc::Server.
 //
-// Finish is sent once on every path. OnCancel sends it without the loop, so that a server's shutdown ends even when
-// the loop has stopped; for this, each operation is started under a mutex that also guards the phase.
+// Finish is sent once on every path. OnCancel sends it without the loop, so that a server's
+// shutdown ends even when the loop has stopped; for this, each operation is started under a mutex
+// that also guards the phase.
 template <class Request, class Response>
 class ServerStream final : public grpc::ServerBidiReactor<Request, Response>,
                            public std::enable_shared_from_this<ServerStream<Request, Response>> {
@@ -61,6 +64,8 @@ class ServerStream final : public grpc::ServerBidiReactor<Request, Response>,
         finishing_ = true;
         final_ = std::move(status);
         pump();
+        // A call that is done has posted the cancelling of this timer already, or never will again.
+        if (done()) return;
         grace_.expires_after(Milliseconds(1'000));
         grace_.async_wait([self = this->shared_from_this()](const ErrorCode& ec) {
             if (!ec) self->cancel();
@@ -136,6 +141,11 @@ class ServerStream final : public grpc::ServerBidiReactor<Request, Response>,
     void cancel() {
         std::lock_guard lock(mutex_);
         if (phase_ != Phase::kDone) context_->TryCancel();
+    }
+
+    bool done() {
+        std::lock_guard lock(mutex_);
+        return phase_ == Phase::kDone;
     }
 
     void ended() {

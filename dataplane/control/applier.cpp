@@ -11,10 +11,14 @@ namespace {
 
 std::string section_name(int kind) {
     switch (kind) {
-        case v1::SECTION_KIND_CONFIG: return "section/config";
-        case v1::SECTION_KIND_HEALTH: return "section/health";
-        case v1::SECTION_KIND_CREDENTIALS: return "section/credentials";
-        default: return fmt::format("section/{}", kind);
+        case v1::SECTION_KIND_CONFIG:
+            return "section/config";
+        case v1::SECTION_KIND_HEALTH:
+            return "section/health";
+        case v1::SECTION_KIND_CREDENTIALS:
+            return "section/credentials";
+        default:
+            return fmt::format("section/{}", kind);
     }
 }
 
@@ -137,9 +141,8 @@ std::optional<Applier::Refusal> Applier::take_sections(
                 problem(section_name(kind), "sha256", "the payload has another digest")
             };
         }
-        sections[kind] = HeldSection{
-            section.sha256(), std::make_shared<const std::string>(section.payload())
-        };
+        sections[kind] =
+            HeldSection{section.sha256(), std::make_shared<const std::string>(section.payload())};
     }
     if (!sections.contains(v1::SECTION_KIND_CONFIG)) {
         return Refusal{
@@ -149,7 +152,8 @@ std::optional<Applier::Refusal> Applier::take_sections(
     return std::nullopt;
 }
 
-// Makes the snapshot and the health of `sections`; the former only when it would differ from the one in force.
+// Makes the snapshot and the health of `sections`; the former only when it would differ from the
+// one in force.
 std::optional<Applier::Refusal> Applier::compile(
     const v1::Version& version, const HeldSections& sections, Applied& applied
 ) {
@@ -193,7 +197,8 @@ bool Applier::same_settings(const HeldSections& sections) const {
     return true;
 }
 
-// Names what is left out with every Ack: the control plane may have restarted since it was compiled.
+// Names what is left out with every Ack: the control plane may have restarted since it was
+// compiled.
 void Applier::acknowledge(const v1::Update& update, Applied& applied) const {
     applied.accepted = true;
     v1::Ack& ack = *applied.answer.mutable_ack();
@@ -209,9 +214,8 @@ void Applier::refuse(const v1::Update& update, Refusal refusal, Applied& applied
     applied.health.reset();
     std::string place = refusal.error.resource();
     if (!refusal.error.field_path().empty()) place += "." + refusal.error.field_path();
-    applied.refusal = fmt::format(
-        "{}: {}: {}", v1::NackCode_Name(refusal.code), place, refusal.error.message()
-    );
+    applied.refusal =
+        fmt::format("{}: {}: {}", v1::NackCode_Name(refusal.code), place, refusal.error.message());
     v1::Nack& nack = *applied.answer.mutable_nack();
     nack.set_nonce(update.nonce());
     *nack.mutable_rejected() = update.version();

@@ -20,16 +20,19 @@ struct Applied {
     bool accepted = false;
     bool drop_stream = false;                  // the sender is not to be listened to any more
     std::shared_ptr<const Snapshot> snapshot;  // null: the workers keep theirs
-    std::optional<v1::HealthSection> health;   // whole; with every accepted Update that is not a repeat
-    std::vector<Quarantined> quarantined;      // with a snapshot
-    std::string refusal;                       // words, when refused
+    std::optional<v1::HealthSection>
+        health;                            // whole; with every accepted Update that is not a repeat
+    std::vector<Quarantined> quarantined;  // with a snapshot
+    std::string refusal;                   // words, when refused
 };
 
-// Sans-I/O; lives on the control thread. Holds the sections of the version in force, as bytes and digests.
+// Sans-I/O; lives on the control thread. Holds the sections of the version in force, as bytes and
+// digests.
 //
-// An Update of another store, or of a lower (epoch, seq), comes from a control plane that must not be
-// believed: refused, and its stream is dropped. One with the version in force is a repeat: acknowledged, nothing else.
-// Everything is checked before anything changes: a refused Update leaves no trace.
+// An Update of another store, or of a lower (epoch, seq), comes from a control plane that must not
+// be believed: refused, and its stream is dropped. One with the version in force is a repeat:
+// acknowledged, nothing else. Everything is checked before anything changes: a refused Update
+// leaves no trace.
 class Applier {
   public:
     explicit Applier(ProviderSlots& slots) : slots_(slots) {}

@@ -1,4 +1,5 @@
-// When to try again: full jitter, so that a fleet that lost its control plane does not come back in step.
+// When to try again: full jitter, so that a fleet that lost its control plane does not come back in
+// step.
 #pragma once
 
 #include <algorithm>

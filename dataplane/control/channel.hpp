@@ -9,8 +9,8 @@
 
 namespace balancer::dataplane {
 
-// A channel of its own connection: none of gRPC's shared subchannels, whose own backoff of up to two minutes would come
-// on top of ours. Connects when first used.
+// A channel of its own connection: none of gRPC's shared subchannels, whose own backoff of up to
+// two minutes would come on top of ours. Connects when first used.
 std::shared_ptr<grpc::Channel> make_channel(const std::string& address);
 
 // The metadata that every call carries.

@@ -1,4 +1,5 @@
-// One bidirectional call on the client's side, with everything that matters moved to the control thread.
+// One bidirectional call on the client's side, with everything that matters moved to the control
+// thread.
 #pragma once
 
 #include <grpcpp/client_context.h>
@@ -15,12 +16,12 @@
 
 namespace balancer::dataplane {
 
-// Shared by gRPC, until OnDone, and by whoever holds it on the loop. The reactions run on gRPC's threads and only post;
-// the handlers and the methods run on the loop. The loop has work until the call is done: a loop that has run out of
-// work has no call left.
+// Shared by gRPC, until OnDone, and by whoever holds it on the loop. The reactions run on gRPC's
+// threads and only post; the handlers and the methods run on the loop. The loop has work until the
+// call is done: a loop that has run out of work has no call left.
 //
-// A hold keeps gRPC from ending the call between two of our operations, which are not started from reactions. It
-// is given back once: when a read fails, which is how every end shows first.
+// A hold keeps gRPC from ending the call between two of our operations, which are not started from
+// reactions. It is given back once: when a read fails, which is how every end shows first.
 template <class Request, class Response>
 class ClientStream final : public grpc::ClientBidiReactor<Request, Response>,
                            public std::enable_shared_from_this<ClientStream<Request, Response>> {
@@ -58,8 +59,8 @@ class ClientStream final : public grpc::ClientBidiReactor<Request, Response>,
         pump();
     }
 
-    // Cancels; no handler runs any more. A TryCancel hides the server's status, so whoever wants that waits for
-    // on_done instead.
+    // Cancels; no handler runs any more. A TryCancel hides the server's status, so whoever wants
+    // that waits for on_done instead.
     void close() {
         handlers_ = {};
         context_.TryCancel();
@@ -75,7 +76,8 @@ class ClientStream final : public grpc::ClientBidiReactor<Request, Response>,
     }
 
     void OnDone(const grpc::Status& status) override {
-        // The loop must outlive this post, which the control thread may overtake to the end of the Control.
+        // The loop must outlive this post, which the control thread may overtake to the end of the
+        // Control.
         std::shared_ptr<boost::asio::io_context> loop = loop_;
         boost::asio::post(*loop, [self = std::move(self_), status] { self->done(status); });
     }

@@ -23,8 +23,9 @@ namespace balancer::dataplane {
 
 namespace net = boost::asio;
 
-// Everything but report(), manage() and status() happens on the one thread that runs the loop. The loop is shared with
-// the calls under way, whose last post may still be returning on a thread of gRPC when the Control is gone.
+// Everything but report(), manage() and status() happens on the one thread that runs the loop. The
+// loop is shared with the calls under way, whose last post may still be returning on a thread of
+// gRPC when the Control is gone.
 class Control::Impl {
   public:
     Impl(ControlOptions options, ControlCallbacks callbacks, Log& log);
@@ -66,11 +67,7 @@ Control::Impl::Impl(ControlOptions options, ControlCallbacks callbacks, Log& log
       callbacks_(std::move(callbacks)),
       log_(log),
       reporter_(
-          loop_,
-          {options_.id, instance_id_, options_.token},
-          callbacks_.collect_totals,
-          board_,
-          log
+          loop_, {options_.id, instance_id_, options_.token}, callbacks_.collect_totals, board_, log
       ),
       manage_(loop_, options_.token),
       subscriber_(
@@ -116,10 +113,11 @@ void Control::Impl::manage(ManageCall call, std::function<void(ManageAnswer)> do
 Subscriber::Hooks Control::Impl::hooks() {
     Subscriber::Hooks hooks;
     hooks.on_applied = [this](Applied& applied) { take(applied); };
-    hooks.on_connected = [this](std::shared_ptr<grpc::Channel> channel, const v1::Welcome& welcome) {
-        manage_.set_channel(channel);
-        reporter_.connected(std::move(channel), Milliseconds(welcome.report_interval_ms()));
-    };
+    hooks.on_connected =
+        [this](std::shared_ptr<grpc::Channel> channel, const v1::Welcome& welcome) {
+            manage_.set_channel(channel);
+            reporter_.connected(std::move(channel), Milliseconds(welcome.report_interval_ms()));
+        };
     hooks.on_lost = [this] {
         manage_.set_channel(nullptr);
         reporter_.lost();
@@ -139,7 +137,8 @@ void Control::Impl::take(Applied& applied) {
     }
     // Each time, changed or not: a provider that has just come in needs what was said of it before.
     if (applied.health) {
-        health_changed = breaker_.fleet(*applied.health, applier_.version().epoch()) || health_changed;
+        health_changed =
+            breaker_.fleet(*applied.health, applier_.version().epoch()) || health_changed;
     }
     if (health_changed) show_health();
 }
@@ -212,18 +211,28 @@ void Control::Impl::show_health() {
 Control::Control(ControlOptions options, ControlCallbacks callbacks, Log& log)
     : impl_(std::make_unique<Impl>(std::move(options), std::move(callbacks), log)) {}
 
-Control::~Control() { stop(); }
+Control::~Control() {
+    stop();
+}
 
-void Control::start() { impl_->start(); }
+void Control::start() {
+    impl_->start();
+}
 
-void Control::stop() { impl_->stop(); }
+void Control::stop() {
+    impl_->stop();
+}
 
-void Control::report(AttemptOutcome outcome) { impl_->report(std::move(outcome)); }
+void Control::report(AttemptOutcome outcome) {
+    impl_->report(std::move(outcome));
+}
 
 void Control::manage(ManageCall call, std::function<void(ManageAnswer)> done) {
     impl_->manage(std::move(call), std::move(done));
 }
 
-ControlStatus Control::status() const { return impl_->status(); }
+ControlStatus Control::status() const {
+    return impl_->status();
+}
 
 }  // namespace balancer::dataplane

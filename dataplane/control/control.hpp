@@ -20,7 +20,7 @@ struct ControlOptions {
     std::vector<std::string> addresses;  // HOST:PORT of control planes, tried in turn
     std::string token;                   // of the DataPlane service
     std::filesystem::path state_dir;
-    std::string id;                      // the replica's name
+    std::string id;  // the replica's name
 };
 
 // Cumulative since the process started.
@@ -46,6 +46,7 @@ struct ManageAnswer {
     unsigned status = 0;  // 0: the control plane cannot be reached; `body` says why
     std::string content_type;
     std::string body;
+    std::string allow = {};  // the `allow` header of a 405
 };
 
 struct ManageCall {
@@ -60,10 +61,10 @@ struct ManageCall {
 // For metrics and pages.
 struct ControlStatus {
     bool connected = false;
-    SnapshotVersion applied;       // seq 0: none yet
-    std::uint64_t head_seq = 0;    // the newest that the control plane has told of
+    SnapshotVersion applied;     // seq 0: none yet
+    std::uint64_t head_seq = 0;  // the newest that the control plane has told of
     UnixMs applied_at = 0;
-    UnixMs last_heard = 0;         // from the control plane
+    UnixMs last_heard = 0;  // from the control plane
     std::uint64_t updates_applied = 0;
     std::uint64_t updates_refused = 0;
     std::uint64_t reconnects = 0;
@@ -71,8 +72,9 @@ struct ControlStatus {
     std::uint64_t signals_dropped = 0;
 };
 
-// Owns one thread with its own io_context: subscriber, reporter and the local breaker live there. Keeps serving on the last
-// snapshot when the control plane is away, and reconnects with full jitter.
+// Owns one thread with its own io_context: subscriber, reporter and the local breaker live there.
+// Keeps serving on the last snapshot when the control plane is away, and reconnects with full
+// jitter.
 class Control {
   public:
     Control(ControlOptions options, ControlCallbacks callbacks, Log& log);
@@ -85,8 +87,8 @@ class Control {
     // Ends the streams and joins the thread. No callback runs after it returns.
     void stop();
 
-    // Thread-safe; called by workers for each failed attempt, and for a success that HealthView asked to watch. The
-    // local breaker judges it at once; on_health follows within microseconds.
+    // Thread-safe; called by workers for each failed attempt, and for a success that HealthView
+    // asked to watch. The local breaker judges it at once; on_health follows within microseconds.
     void report(AttemptOutcome outcome);
 
     // Thread-safe. `done` runs on the control thread, within 10 s.

@@ -24,7 +24,8 @@ void LocalBreaker::configure(const Snapshot& snapshot) {
 bool LocalBreaker::fleet(const v1::HealthSection& section, std::uint64_t epoch) {
     bool changed = false;
     for (const v1::ProviderHealth& health : section.providers()) {
-        if (!health.model().empty()) continue;  // of one model only: this build benches whole providers
+        if (!health.model().empty())
+            continue;  // of one model only: this build benches whole providers
         auto entry = entries_.find(health.provider());
         if (entry == entries_.end() || entry->second.etag != health.etag()) continue;
         changed = take(entry->second, health, epoch) || changed;
@@ -98,7 +99,9 @@ ProviderCondition LocalBreaker::condition_of(const Entry& entry, UnixMs now) {
     UnixMs fleet_until = now < entry.fleet.open_until ? entry.fleet.open_until : 0;
     condition.benched_until = std::max(local_until, fleet_until);
     condition.why = local.why;
-    // The fleet gives words only; they count when they are what keeps the provider out, or all there is.
+    condition.failure_count = std::max(local.failure_count, entry.fleet.failure_count);
+    // The fleet gives words only; they count when they are what keeps the provider out, or all
+    // there is.
     bool fleet_speaks = fleet_until > local_until || local.failure_count == 0;
     condition.cause = fleet_speaks ? entry.fleet.cause : local.cause;
     return condition;

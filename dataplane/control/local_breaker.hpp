@@ -1,4 +1,5 @@
-// Provider health as one data plane acts on it: what it saw itself, joined with what the fleet says.
+// Provider health as one data plane acts on it: what it saw itself, joined with what the fleet
+// says.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +16,8 @@
 
 namespace balancer::dataplane {
 
-// Sans-I/O; lives on the control thread. A provider generation (etag) has one record: outcomes and fleet entries of
-// another generation are ignored, and a new one starts clean.
+// Sans-I/O; lives on the control thread. A provider generation (etag) has one record: outcomes and
+// fleet entries of another generation are ignored, and a new one starts clean.
 class LocalBreaker {
   public:
     explicit LocalBreaker(const ProviderSlots& slots) : slots_(slots) {}
@@ -24,9 +25,10 @@ class LocalBreaker {
     // Takes the providers and the policy of a new snapshot.
     void configure(const Snapshot& snapshot);
 
-    // Takes the fleet's view, as published in `epoch`. A generation that grows and shows a closed circuit without
-    // failures voids the local record too: this is how a reset, or another data plane's success, gets here. Generations of
-    // different epochs cannot be compared. True when view() changed.
+    // Takes the fleet's view, as published in `epoch`. A generation that grows and shows a closed
+    // circuit without failures voids the local record too: this is how a reset, or another data
+    // plane's success, gets here. Generations of different epochs cannot be compared. True when
+    // view() changed.
     bool fleet(const v1::HealthSection& section, std::uint64_t epoch);
 
     // True when view() changed.
@@ -52,7 +54,7 @@ class LocalBreaker {
         std::string etag;
         HealthRecord record;
         Fleet fleet;
-        std::uint64_t epoch = 0;       // in which `generation` was seen; 0: none
+        std::uint64_t epoch = 0;  // in which `generation` was seen; 0: none
         std::uint64_t generation = 0;
     };
 

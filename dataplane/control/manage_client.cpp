@@ -26,7 +26,8 @@ ManageAnswer answer_of(const grpc::Status& status, v1::ManageResponse& response)
         return ManageAnswer{
             response.status(),
             std::move(*response.mutable_content_type()),
-            std::move(*response.mutable_body())
+            std::move(*response.mutable_body()),
+            std::move(*response.mutable_allow())
         };
     }
     if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
@@ -76,7 +77,8 @@ void ManageClient::call(ManageCall call, std::function<void(ManageAnswer)> done)
         &pending->context,
         &pending->request,
         &pending->response,
-        // On one of gRPC's threads. `loop` is held because the control thread may end before the post returns.
+        // On one of gRPC's threads. `loop` is held because the control thread may end before the
+        // post returns.
         [this, pending, loop = loop_](const grpc::Status& status) {
             boost::asio::post(*loop, [this, pending, status] {
                 pending_.erase(pending);

@@ -13,9 +13,9 @@
 
 namespace balancer::dataplane {
 
-// Sans-I/O; lives on the control thread. One report is un-acknowledged at a time, and is sent again as it was, with its
-// number, until it is acknowledged; the control plane drops repeats. While one is out, signals gather here: at most
-// kSignalsMax, the newest kept.
+// Sans-I/O; lives on the control thread. One report is un-acknowledged at a time, and is sent again
+// as it was, with its number, until it is acknowledged; the control plane drops repeats. While one
+// is out, signals gather here: at most kSignalsMax, the newest kept.
 class ReportQueue {
   public:
     static constexpr std::size_t kSignalsMax = 1'000;
@@ -29,8 +29,8 @@ class ReportQueue {
     // True when a report is out, or signals wait.
     bool has_news() const { return out_.has_value() || !signals_.empty(); }
 
-    // The report that is out, if there is one; else a new one with the signals that wait and these totals. The pointer
-    // holds until acknowledge().
+    // The report that is out, if there is one; else a new one with the signals that wait and these
+    // totals. The pointer holds until acknowledge().
     const v1::ReportRequest& next(const std::vector<ProviderTotals>& totals);
 
     // False: not the report that is out.

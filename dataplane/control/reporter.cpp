@@ -51,7 +51,8 @@ void Reporter::signal(v1::Signal signal) {
             log_.emit(
                 LogLevel::kWarning,
                 LogEvent::kReportDropped,
-                "more provider failures wait for the control plane than are kept; the oldest are dropped",
+                "more provider failures wait for the control plane than are kept; the oldest are "
+                "dropped",
                 {{"kept", ReportQueue::kSignalsMax}}
             );
         }
@@ -59,7 +60,9 @@ void Reporter::signal(v1::Signal signal) {
     if (stream_ && !sent_) send({});
 }
 
-void Reporter::stop() { lost(); }
+void Reporter::stop() {
+    lost();
+}
 
 void Reporter::open() {
     auto stub = v1::DataPlane::NewStub(channel_);

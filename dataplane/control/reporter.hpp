@@ -18,8 +18,9 @@
 
 namespace balancer::dataplane {
 
-// Lives on the control thread. Signals leave at once, or as soon as the report before them is acknowledged; totals
-// leave every interval. While there is no control plane, signals wait in the queue.
+// Lives on the control thread. Signals leave at once, or as soon as the report before them is
+// acknowledged; totals leave every interval. While there is no control plane, signals wait in the
+// queue.
 class Reporter {
   public:
     struct Identity {
@@ -68,9 +69,9 @@ class Reporter {
     ReportQueue queue_;
     std::shared_ptr<grpc::Channel> channel_;  // null: no control plane
     std::shared_ptr<Stream> stream_;
-    bool sent_ = false;                       // the report that is out went over stream_
+    bool sent_ = false;  // the report that is out went over stream_
     SteadyTime sent_at_;
-    std::uint64_t counted_seq_ = 0;           // the last report whose signals count as sent
+    std::uint64_t counted_seq_ = 0;  // the last report whose signals count as sent
     bool drop_logged_ = false;
     Milliseconds interval_{2'000};
     Backoff backoff_;

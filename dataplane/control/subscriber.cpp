@@ -21,7 +21,9 @@ std::string describe(const grpc::Status& status) {
         return fmt::format("it refuses this data plane: {}", status.error_message());
     }
     if (status.error_code() == grpc::StatusCode::UNAVAILABLE) return "it cannot be reached";
-    return fmt::format("status {}: {}", static_cast<int>(status.error_code()), status.error_message());
+    return fmt::format(
+        "status {}: {}", static_cast<int>(status.error_code()), status.error_message()
+    );
 }
 
 }  // namespace
@@ -103,11 +105,16 @@ void Subscriber::received(const v1::SyncResponse& response) {
     heard_at_ = steady_now();
     board_.change([](ControlStatus& status) { status.last_heard = unix_now(); });
     switch (response.msg_case()) {
-        case v1::SyncResponse::kWelcome: return welcomed(response.welcome());
-        case v1::SyncResponse::kUpdate: return apply(response.update());
-        case v1::SyncResponse::kPing: return pinged(response.ping());
-        case v1::SyncResponse::kGoaway: return told_to_go(response.goaway());
-        default: return;  // of a newer minor: not for us
+        case v1::SyncResponse::kWelcome:
+            return welcomed(response.welcome());
+        case v1::SyncResponse::kUpdate:
+            return apply(response.update());
+        case v1::SyncResponse::kPing:
+            return pinged(response.ping());
+        case v1::SyncResponse::kGoaway:
+            return told_to_go(response.goaway());
+        default:
+            return;  // of a newer minor: not for us
     }
 }
 

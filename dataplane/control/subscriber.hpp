@@ -30,8 +30,8 @@ struct SubscriberTimes {
     Milliseconds behind_max{10'000};   // behind the head that a Ping told of
 };
 
-// Lives on the control thread. A stream that falls silent, or that stays behind the head it tells of, is torn down:
-// keepalive sees a dead connection, but not a live one on which nothing moves.
+// Lives on the control thread. A stream that falls silent, or that stays behind the head it tells
+// of, is torn down: keepalive sees a dead connection, but not a live one on which nothing moves.
 class Subscriber {
   public:
     struct Identity {
@@ -103,7 +103,8 @@ class Subscriber {
     Order head_;
     Order answered_;  // the newest version that has been applied or refused
     std::optional<SteadyTime> behind_since_;
-    std::string loss_logged_;  // the last reason that was logged; empty: none since the last Welcome
+    std::string
+        loss_logged_;  // the last reason that was logged; empty: none since the last Welcome
     bool stopped_ = false;
     boost::asio::steady_timer tick_timer_;
     boost::asio::steady_timer retry_timer_;

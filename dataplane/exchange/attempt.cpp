@@ -13,6 +13,7 @@ namespace balancer::dataplane {
 namespace {
 
 constexpr Milliseconds kPermitPoll{20};
+constexpr Milliseconds kEarlyAnswerPoll{250};
 
 }  // namespace
 
@@ -121,7 +122,13 @@ net::awaitable<ReadStatus> Exchange::ask(PooledConnection connection, const Prov
     active_ = &stream;
     if (limits.idle.count() > 0) stream.set_deadline(std::min(times.total, steady_now() + limits.idle));
     // A provider may answer (413, say) and stop reading before it has everything: its answer counts, not our write.
+    SweepEntry early_answer(worker_.sweep, [&stream, &early_answer] {
+        if (!stream.stop_writing_if_answered()) early_answer.arm(steady_now() + kEarlyAnswerPoll);
+    });
+    early_answer.arm(steady_now() + kEarlyAnswerPoll);
     ErrorCode unsent = co_await stream.write(buffers);
+    early_answer.disarm();
+    if (unsent) response_->spoil();
     if (stream.aborted()) {
         co_return ReadStatus{
             ReadStatus::Kind::kFailed,
@@ -129,9 +136,7 @@ net::awaitable<ReadStatus> Exchange::ask(PooledConnection connection, const Prov
             "timeout while sending the request",
         };
     }
-    ReadStatus status = co_await response_->read_head();
-    if (unsent && status.kind != ReadStatus::Kind::kFailed) close_after_ = false;
-    co_return status;
+    co_return co_await response_->read_head();
 }
 
 net::awaitable<Verdict> Exchange::attempt(const Candidate& candidate) {

@@ -14,9 +14,10 @@ Operation operation_of(const wire::RequestHead& head) {
     bool get = head.method == "GET";
     if (head.path == "/v1/messages") return post ? Operation::kMessages : Operation::kUnknown;
     if (head.path == "/v1/messages/count_tokens" && post) return Operation::kCountTokens;
-    if (head.method == "HEAD") return Operation::kProbe;
+    bool probe = head.method == "HEAD";
+    if (probe && (head.path == "/" || head.path == "/api/hello")) return Operation::kProbe;
     if (head.path == "/" && get) return Operation::kInfo;
-    if (head.path == "/health" && get) return Operation::kHealth;
+    if (head.path == "/health" && (get || probe)) return Operation::kHealth;
     if (head.path == "/providers" || head.path.starts_with("/providers/")) return Operation::kManagement;
     return Operation::kUnknown;
 }
@@ -53,8 +54,7 @@ Exchange::Exchange(
 }
 
 Exchange::~Exchange() {
-    worker_.body_memory -= body_admitted_;
-    worker_.metrics.body_memory.set(worker_.body_memory);
+    release_body();
     worker_.metrics.in_flight.sub();
 }
 

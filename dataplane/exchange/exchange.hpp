@@ -65,6 +65,7 @@ class Exchange {
     boost::asio::awaitable<Refusal> read_sized_body();
     boost::asio::awaitable<Refusal> read_chunked_body();
     Refusal admit(std::uint64_t bytes);
+    void release_body();
     Refusal too_large(std::uint64_t limit) const;
     boost::asio::awaitable<IoResult> receive(char* data, std::size_t size);
 
@@ -101,9 +102,13 @@ class Exchange {
     boost::asio::awaitable<void> fail(LocalFailure failure);
     boost::asio::awaitable<void> give_up(const Plan& plan);
     boost::asio::awaitable<void> reply(
-        unsigned status, std::string_view content_type, std::string_view body
+        unsigned status,
+        std::string_view content_type,
+        std::string_view body,
+        std::string_view more_lines = {}  // further header lines, each with its CR LF
     );
     wire::OwnHeaders own_headers() const;
+    void log_failure(std::string_view why);
     void on_silence();
 
     // page.cpp

@@ -17,8 +17,8 @@ enum class Operation {
     kCountTokens,
     kInfo,
     kHealth,
-    kProbe,      // HEAD / and HEAD /api/hello: Claude Code looks whether anybody is there
-    kManagement, // relayed to the control plane
+    kProbe,       // HEAD / and HEAD /api/hello: Claude Code looks whether anybody is there
+    kManagement,  // relayed to the control plane
     kUnknown,
 };
 

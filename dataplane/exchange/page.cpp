@@ -100,10 +100,14 @@ net::awaitable<void> Exchange::relay_to_control_plane() {
     while (!wait->done) co_await wait->timer.async_wait(kNoThrow);
     record_.outcome = Outcome::kLocal;
     if (wait->answer.status != 0) {
-        co_return co_await reply(wait->answer.status, wait->answer.content_type, wait->answer.body);
+        std::string lines;
+        if (!wait->answer.allow.empty()) lines = "allow: " + wait->answer.allow + "\r\n";
+        co_return co_await reply(
+            wait->answer.status, wait->answer.content_type, wait->answer.body, lines
+        );
     }
     LocalFailure failure = page_error(
-        503, "api_error", "The control plane cannot be reached: " + wait->answer.body
+        503, "api_error", "This page is the control plane's, and " + wait->answer.body
     );
     failure.error.code = "CONTROL_PLANE_UNAVAILABLE";
     failure.outcome = Outcome::kLocal;

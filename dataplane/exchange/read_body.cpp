@@ -56,6 +56,14 @@ Exchange::Refusal Exchange::admit(std::uint64_t bytes) {
     return {};
 }
 
+// Once nothing can ask for the body again, it makes room for others.
+void Exchange::release_body() {
+    body_.release();
+    worker_.body_memory -= body_admitted_;
+    body_admitted_ = 0;
+    worker_.metrics.body_memory.set(worker_.body_memory);
+}
+
 net::awaitable<IoResult> Exchange::receive(char* data, std::size_t size) {
     client_.set_deadline(steady_now() + kBodyStallMax);
     IoResult got = co_await client_.read_some(data, size);

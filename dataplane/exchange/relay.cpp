@@ -17,7 +17,9 @@ using wire::Framing;
 wire::BodyFraming Exchange::begin_relay(const Candidate& candidate, std::string& head) {
     const wire::ResponseHead& upstream = response_->head();
     wire::BodyFraming body;
-    if (response_->complete()) {
+    if (upstream.status == 204 || upstream.status == 304) {
+        body = {Framing::kNone, 0};
+    } else if (response_->complete()) {
         body = {Framing::kLength, response_->body().size()};
     } else if (upstream.framing == Framing::kLength) {
         body = {Framing::kLength, upstream.content_length};
@@ -45,7 +47,7 @@ wire::BodyFraming Exchange::begin_relay(const Candidate& candidate, std::string&
     record_.first_byte_ms = elapsed_ms(began_, steady_now());
     record_.outcome = upstream.status >= 400 ? Outcome::kUpstreamError : Outcome::kOk;
     head_sent_ = true;
-    body_.release();
+    release_body();
     return body;
 }
 
@@ -143,6 +145,7 @@ net::awaitable<void> Exchange::relay(const Candidate& candidate) {
 net::awaitable<void> Exchange::cut(const Candidate& candidate, const ReadStatus& status) {
     record_.outcome = Outcome::kStreamBroken;
     close_after_ = true;
+    log_failure(fmt::format("Provider {} broke its answer: {}", candidate.provider->name, status.detail));
     note(candidate, classify_transport(FailureClass::kBrokenStream, status.detail, settings()), unix_now());
     if (!wire::is_event_stream(response_->head())) co_return;
     std::string event = wire::error_event(

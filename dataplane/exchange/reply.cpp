@@ -17,13 +17,17 @@ wire::OwnHeaders Exchange::own_headers() const {
 }
 
 net::awaitable<void> Exchange::reply(
-    unsigned status, std::string_view content_type, std::string_view body
+    unsigned status,
+    std::string_view content_type,
+    std::string_view body,
+    std::string_view more_lines
 ) {
     record_.status = status;
     std::string out;
     wire::append_local_head(
         out, status, content_type, {Framing::kLength, body.size()}, {record_.request_id, {}, wants_close()}
     );
+    out.insert(out.size() - 2, more_lines);
     if (head_.method != "HEAD") out.append(body);
     head_sent_ = true;
     ErrorCode failed = co_await client_.write(out);
@@ -32,6 +36,9 @@ net::awaitable<void> Exchange::reply(
 
 net::awaitable<void> Exchange::fail(LocalFailure failure) {
     record_.outcome = failure.outcome;
+    if (failure.outcome == Outcome::kNoHealthyUpstream || failure.outcome == Outcome::kRetryBudget) {
+        log_failure(failure.error.message);
+    }
     std::string out;
     if (head_sent_) {
         // The status is gone: pings have been sent. A well-formed error event, and a clean end behind it.
@@ -48,6 +55,16 @@ net::awaitable<void> Exchange::fail(LocalFailure failure) {
     }
     ErrorCode failed = co_await client_.write(out);
     if (failed) client_gone_ = true;
+}
+
+// What an operator must see without searching the access log: requests that failed for want of a provider.
+void Exchange::log_failure(std::string_view why) {
+    worker_.process.log.emit(
+        LogLevel::kWarning,
+        LogEvent::kRequestFailed,
+        why,
+        {{"request_id", record_.request_id}, {"model", record_.model}}
+    );
 }
 
 // Every candidate was tried. One alone: its own answer, unmodified, is the best there is. Several: one sentence that names

@@ -166,7 +166,7 @@ void UpstreamResponse::consume(std::size_t bytes) {
 }
 
 bool UpstreamResponse::reusable() const {
-    return complete_ && clean_ && head_.keep_alive && connection_.stream != nullptr &&
+    return complete_ && clean_ && !spoiled_ && head_.keep_alive && connection_.stream != nullptr &&
            !connection_.stream->aborted();
 }
 

@@ -61,6 +61,9 @@ class UpstreamResponse {
 
     // True when the connection can carry another request.
     bool reusable() const;
+
+    // The request did not go out whole: the connection ends with this answer.
+    void spoil() { spoiled_ = true; }
     PooledConnection take_connection() { return std::move(connection_); }
 
   private:
@@ -81,6 +84,7 @@ class UpstreamResponse {
     bool complete_ = false;
     bool saw_bytes_ = false;
     bool clean_ = true;
+    bool spoiled_ = false;
 };
 
 }  // namespace balancer::dataplane

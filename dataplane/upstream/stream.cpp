@@ -16,6 +16,14 @@ namespace balancer::dataplane {
 
 using tcp = net::ip::tcp;
 
+namespace {
+
+ssize_t peek(tcp::socket& socket, char& byte) {
+    return ::recv(socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+}
+
+}  // namespace
+
 struct UpstreamStream::Tls {
     net::ssl::stream<tcp::socket&> stream;
     Tls(tcp::socket& socket, net::ssl::context& context) : stream(socket, context) {}
@@ -98,10 +106,19 @@ net::awaitable<Result<void>> UpstreamStream::handshake(
     co_return Error{ec, std::move(words)};
 }
 
+bool UpstreamStream::stop_writing_if_answered() {
+    char byte = 0;
+    // Over TLS the bytes may be session tickets.
+    if (is_tls() || !socket_.is_open() || peek(socket_, byte) <= 0) return false;
+    ErrorCode ignored;
+    socket_.cancel(ignored);
+    return true;
+}
+
 bool UpstreamStream::looks_alive() {
     if (!socket_.is_open()) return false;
     char byte = 0;
-    ssize_t n = ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    ssize_t n = peek(socket_, byte);
     if (n < 0) return errno == EAGAIN || errno == EWOULDBLOCK;
     // A TLS peer may have sent a ticket; a plain one must not have sent anything.
     return n > 0 && is_tls();

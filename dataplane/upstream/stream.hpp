@@ -53,6 +53,9 @@ class UpstreamStream {
     void set_deadline(SteadyTime until) { deadline_.arm(until); }
     bool timed_out() const { return timed_out_; }
 
+    // Ends a pending write() when the peer has sent something already; false when it has not. Reading goes on.
+    bool stop_writing_if_answered();
+
     void abort();
     bool aborted() const { return aborted_; }
 

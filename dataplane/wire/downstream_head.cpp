@@ -18,7 +18,7 @@ void append_status_line(std::string& out, unsigned status) {
 void append_own(std::string& out, const BodyFraming& body, const OwnHeaders& own) {
     if (body.framing == Framing::kChunked) {
         out.append("transfer-encoding: chunked\r\n");
-    } else if (body.framing != Framing::kUntilClose) {
+    } else if (body.framing == Framing::kLength) {
         fmt::format_to(std::back_inserter(out), "content-length: {}\r\n", body.content_length);
     }
     out.append("x-balancer-request-id: ").append(own.request_id).append("\r\n");

@@ -17,7 +17,7 @@ struct OwnHeaders {
     bool close = false;           // the connection ends with this answer
 };
 
-// How the body's end is told to the client.
+// How the body's end is told to the client; kNone: there can be no body (204, 304).
 struct BodyFraming {
     Framing framing = Framing::kLength;
     std::uint64_t content_length = 0;

@@ -1,4 +1,5 @@
-// Starts the built programs as an operator would: one control plane, two data planes on one port, two fake providers.
+// Starts the built programs as an operator would: one control plane, two data planes on one port,
+// two fake providers.
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -15,7 +16,8 @@ export async function until(what, probe, timeoutMs = 10_000) {
     }
 }
 
-// A program with its log in a file. setpriv makes the kernel end it should this script die without saying goodbye.
+// A program with its log in a file. setpriv makes the kernel end it should this script die without
+// saying goodbye.
 class Program {
     constructor(name, binary, args, directory) {
         this.name = name;

@@ -36,9 +36,11 @@ TEST_F(Commit, ACutStreamEndsWithAnErrorEventAndABrokenConnection) {
             request.session_id = fmt::format("s-{}-{}", static_cast<int>(how), events);
             RawResponse answer = fleet_.ask(request);
             EXPECT_EQ(answer.status, 200u);
-            if (how == How::kReset && second_.request_count() == 1) {
-                // A reset throws away what was received and not read yet: no content, no commit, and
-                // the whole answer is the second provider's.
+            bool at_once = how == How::kReset || how == How::kBadChunk;
+            if (at_once && second_.request_count() == 1) {
+                // A reset throws away what was received and not read yet, and a malformed chunk is seen with
+                // the content that came in the same read: no content, no commit, and the whole
+                // answer is the second provider's.
                 EXPECT_EQ(answer.header("x-provider-used"), "second");
                 EXPECT_EQ(answer.end, BodyEnd::kComplete);
                 continue;
@@ -54,7 +56,7 @@ TEST_F(Commit, ACutStreamEndsWithAnErrorEventAndABrokenConnection) {
             EXPECT_EQ(second_.request_count(), 0u) << "the answer was replayed";
         }
     }
-    EXPECT_GE(broken, 21);
+    EXPECT_GE(broken, 14);
     EXPECT_TRUE(Fleet::eventually([&] {
         std::string metrics = fleet_.get_at(fleet_.admin_port(), "/metrics").body;
         std::string line = fmt::format("requests_total{{outcome=\"stream_broken\"}} {}\n", broken);

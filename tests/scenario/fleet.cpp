@@ -39,7 +39,7 @@ std::string to_yaml(const ConfigText& config) {
         );
     }
     yaml += "model_routes:\n" + (config.routes.empty() ? "  \"*\":\n" + all : config.routes);
-    yaml += "settings:\n  log_file_path: log.jsonl\n  log_level: WARNING\n" + config.settings;
+    yaml += "settings:\n  log_file_path: log.jsonl\n  log_level: " + config.log_level + "\n" + config.settings;
     return yaml;
 }
 

@@ -31,6 +31,7 @@ struct ConfigText {
     std::vector<ProviderText> providers;
     std::string routes = {};    // YAML under model_routes; empty: "*" to all, priorities in order
     std::string settings = {};  // YAML lines under settings, each indented by two spaces and ended
+    std::string log_level = "WARNING";
 };
 std::string to_yaml(const ConfigText& config);
 

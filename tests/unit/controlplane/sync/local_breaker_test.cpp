@@ -113,7 +113,8 @@ TEST_F(LocalBreakerTest, KeepsItsRecordOverAReload) {
 TEST_F(LocalBreakerTest, AResetOfTheFleetVoidsTheLocalRecord) {
     fleet(v1::CIRCUIT_CLOSED, 1, 0, 0);
     open_locally();
-    // The same generation again is no reset, nor is a circuit that closed with its failures remembered.
+    // The same generation again is no reset, nor is a circuit that closed with its failures
+    // remembered.
     fleet(v1::CIRCUIT_CLOSED, 1, 0, 0);
     EXPECT_GT(a(kNow + 200).benched_until, 0);
     fleet(v1::CIRCUIT_CLOSED, 2, 0, 2);

@@ -19,7 +19,9 @@ class MergerTest : public testing::Test {
         return merger_.signal(dp_id, to_signal(samples::failure(provider, at)), at);
     }
 
-    v1::ProviderHealth health(int index, UnixMs now) { return merger_.section(now).providers(index); }
+    v1::ProviderHealth health(int index, UnixMs now) {
+        return merger_.section(now).providers(index);
+    }
 
     Merger merger_;
 };
@@ -111,7 +113,8 @@ TEST_F(MergerTest, CountsBothOfTwoFailuresFromAClockThatIsAhead) {
     v1::Signal first = to_signal(samples::failure("a", kNow + ahead));
     v1::Signal second = to_signal(samples::failure("a", kNow + ahead));
     EXPECT_TRUE(merger_.signal("dp-1", first, kNow));
-    // Began before the first was recorded, though its own clock says otherwise: one piece of evidence.
+    // Began before the first was recorded, though its own clock says otherwise: one piece of
+    // evidence.
     EXPECT_FALSE(merger_.signal("dp-2", second, kNow + 1));
     EXPECT_EQ(health(0, kNow).failure_count(), 1U);
 }

@@ -1,4 +1,5 @@
-// A control plane's sync side and data planes' control sides, whole, in this process, over loopback gRPC.
+// A control plane's sync side and data planes' control sides, whole, in this process, over loopback
+// gRPC.
 #pragma once
 
 #include <grpcpp/create_channel.h>
@@ -146,7 +147,9 @@ class ControlPlane {
     }
 
   private:
-    void take(const std::string& dp_id, const std::string& instance, const v1::ReportRequest& report) {
+    void take(
+        const std::string& dp_id, const std::string& instance, const v1::ReportRequest& report
+    ) {
         bool changed = false;
         for (const v1::Signal& signal : report.signals()) {
             ++signals_taken_;

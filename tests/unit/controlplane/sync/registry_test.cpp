@@ -257,7 +257,9 @@ TEST_F(RegistryTest, EndsAStreamWithoutAcknowledgement) {
     publish("a");
     Peer silent = come(hello("silent"));
     EXPECT_TRUE(run_until([&] { return silent.stream->finished; }));
-    EXPECT_NE(silent.stream->sent.back().goaway().detail().find("acknowledgement"), std::string::npos);
+    EXPECT_NE(
+        silent.stream->sent.back().goaway().detail().find("acknowledgement"), std::string::npos
+    );
     EXPECT_FALSE(row().connected());
     // What it still says is not listened to.
     std::size_t sent = silent.stream->sent.size();
