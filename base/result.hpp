@@ -3,6 +3,7 @@
 
 #include <boost/system/error_code.hpp>
 #include <boost/system/result.hpp>
+#include <boost/system/system_error.hpp>
 #include <string>
 #include <utility>
 
@@ -28,13 +29,12 @@ inline Error invalid(std::string detail) {
     return Error{make_error_code(boost::system::errc::invalid_argument), std::move(detail)};
 }
 
-}  // namespace balancer
-
-namespace boost::system {
-// result<T, Error>::value() on an error: a bug of the caller, so it throws what a person can read.
+// Found by argument-dependent lookup: Result<T>::value() on an error is a bug of the caller, and throws what a person can
+// read.
 [[noreturn]] inline void throw_exception_from_error(
-    const balancer::Error& error, const boost::source_location& /*where*/
+    const Error& error, const boost::source_location& /*where*/
 ) {
     throw boost::system::system_error(error.code, error.detail);
 }
-}  // namespace boost::system
+
+}  // namespace balancer

@@ -89,7 +89,6 @@ void Server::stop(Milliseconds grace) {
     for (auto& worker : workers_) worker->join();
     // After the workers: their last outcomes are still reported.
     control_->stop();
-    management_->stop();
 }
 
 // Opens one acceptor for each worker on `address`; port 0 is chosen once.

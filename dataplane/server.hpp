@@ -33,7 +33,7 @@ class Server {
     // Binds the management port and, when --listen was given, the client port. An error says what to do.
     Result<void> start();
 
-    // Drains up to `grace` and ends every thread.
+    // Drains up to `grace` and ends every thread of its own. The management port answers until context() stops.
     void stop(Milliseconds grace);
 
     boost::asio::io_context& context() { return context_; }

@@ -39,12 +39,20 @@ net::awaitable<void> Exchange::try_candidates(const Plan& plan) {
             worker_.metrics.retries.add();
         }
         ++attempts_;
-        UnixMs started_at = unix_now();
+        attempt_began_ = unix_now();
         Verdict verdict = co_await attempt(candidate);
         if (client_gone_) break;
-        note(candidate, verdict, started_at);
-        bool good = verdict.failure == FailureClass::kNone;
-        if (good || !moves_on(verdict, provider)) {
+        if (verdict.failure == FailureClass::kNone) {
+            keep_session(provider);
+            co_await relay(candidate);
+            // Only now: a provider that begins every answer well and breaks it is not in good health.
+            if (record_.outcome != Outcome::kStreamBroken) note(provider, verdict);
+            co_return;
+        }
+        note(provider, verdict);
+        if (!moves_on(verdict, provider)) {
+            // The original's way: the client's retry goes to the same provider.
+            if (verdict.try_next) keep_session(provider);
             if (response_) co_return co_await relay(candidate);
             break;
         }
@@ -186,8 +194,14 @@ bool Exchange::moves_on(const Verdict& verdict, const Provider& provider) const 
     return verdict.counted && count + 1 >= settings().health.unhealthy_threshold;
 }
 
-void Exchange::note(const Candidate& candidate, const Verdict& verdict, UnixMs started_at) {
-    const Provider& provider = *candidate.provider;
+void Exchange::keep_session(const Provider& provider) {
+    // A pinned request says nothing about where its session belongs, and counting tokens leaves no prompt cache.
+    if (fields_.provider || operation_ == Operation::kCountTokens) return;
+    worker_.process.sticky.put(session_.key, StickyTable::provider_hash(provider.name), record_.at);
+}
+
+// Counts how the attempt ended, and tells the control thread what health must know.
+void Exchange::note(const Provider& provider, const Verdict& verdict) {
     worker_.metrics.provider(provider.slot)
         .attempts[static_cast<std::size_t>(verdict.failure)]
         .add();
@@ -197,17 +211,9 @@ void Exchange::note(const Candidate& candidate, const Verdict& verdict, UnixMs s
             {provider.name, verdict.failure, verdict.http_status, verdict.detail}
         );
     }
-    // Counting tokens says nothing about the health of inference.
-    if (operation_ == Operation::kCountTokens) return;
-    // A pinned request says nothing about where its session belongs.
-    bool keeps_session =
-        !fields_.provider && (good || settings().failover == FailoverMode::kOnUnhealthy);
-    if (keeps_session && verdict.failure != FailureClass::kClient) {
-        worker_.process.sticky.put(
-            session_.key, StickyTable::provider_hash(provider.name), record_.at
-        );
-    }
-    const ProviderCondition* condition = health_->find(provider.slot);
+    // Counting tokens says nothing about the health of inference, and an answer that its client left nothing at all.
+    if (operation_ == Operation::kCountTokens || client_gone_) return;
+    const ProviderCondition* condition = worker_.health->find(provider.slot);
     bool news = good ? condition != nullptr && condition->watch_success
                      : verdict.counted || verdict.retry_at > 0;
     if (!news) return;
@@ -220,7 +226,7 @@ void Exchange::note(const Candidate& candidate, const Verdict& verdict, UnixMs s
         verdict.failure,
         verdict.counted,
         verdict.http_status,
-        started_at,
+        attempt_began_,
         unix_now(),
         verdict.retry_at,
         verdict.detail,

@@ -93,9 +93,13 @@ net::awaitable<Exchange::After> Exchange::run() {
     active_ = nullptr;
     co_await client_.settle();
     finish();
-    std::size_t rest = input_.size() - input_used_;
-    std::memmove(input_.data(), input_.data() + input_used_, rest);
-    input_.resize(rest);
+    if (next_input_) {
+        input_.swap(next_input_);
+    } else {
+        std::size_t rest = input_.size() - input_used_;
+        std::memmove(input_.data(), input_.data() + input_used_, rest);
+        input_.resize(rest);
+    }
     if (client_gone_) co_return After::kClose;
     if (!body_read_) co_return After::kLinger;
     co_return wants_close() ? After::kClose : After::kKeepAlive;

@@ -83,7 +83,8 @@ class Exchange {
     boost::asio::awaitable<ConnectFailure> connect(const Provider& provider, PooledConnection& connection);
     boost::asio::awaitable<ReadStatus> ask(PooledConnection connection, const Provider& provider);
     bool moves_on(const Verdict& verdict, const Provider& provider) const;
-    void note(const Candidate& candidate, const Verdict& verdict, UnixMs started_at);
+    void keep_session(const Provider& provider);
+    void note(const Provider& provider, const Verdict& verdict);
     boost::asio::awaitable<void> simulate_delay();
 
     // judge.cpp
@@ -125,6 +126,7 @@ class Exchange {
     const wire::RequestHead& head_;
     Buffer& input_;
     std::size_t input_used_;  // bytes of input_ that belong to this request
+    Buffer next_input_;       // what came behind a chunked body; takes input_'s place at the end
     SteadyTime began_ = steady_now();
     Operation operation_ = Operation::kUnknown;
     std::shared_ptr<const Snapshot> snapshot_;
@@ -146,6 +148,7 @@ class Exchange {
     bool saw_message_stop_ = false;
     bool saw_error_event_ = false;
     std::size_t attempts_ = 0;
+    UnixMs attempt_began_ = 0;
 
     SweepEntry silence_;
     bool chunked_out_ = false;

@@ -134,12 +134,14 @@ net::awaitable<Exchange::Refusal> Exchange::read_chunked_body() {
             if (refused) co_return refused;
         }
         if (step.state == wire::ChunkDecoder::State::kDone) {
-            // What lies behind the last chunk is the next request's.
+            // What lies behind the last chunk is the next request's. It may not fit into input_, which must not move
+            // while head_ points into it.
             std::size_t rest = raw - step.consumed;
-            const char* next = body_.data() + body_.size() + step.consumed;
-            input_.grow(input_used_ + rest);
-            std::memcpy(input_.data() + input_used_, next, rest);
-            input_.resize(input_used_ + rest);
+            if (rest > 0) {
+                next_input_ = worker_.buffers.take(rest);
+                std::memcpy(next_input_.data(), body_.data() + body_.size() + step.consumed, rest);
+                next_input_.resize(rest);
+            }
             body_.resize(body_.size() + step.body);
             body_read_ = true;
             break;

@@ -146,7 +146,10 @@ net::awaitable<void> Exchange::cut(const Candidate& candidate, const ReadStatus&
     record_.outcome = Outcome::kStreamBroken;
     close_after_ = true;
     log_failure(fmt::format("Provider {} broke its answer: {}", candidate.provider->name, status.detail));
-    note(candidate, classify_transport(FailureClass::kBrokenStream, status.detail, settings()), unix_now());
+    note(
+        *candidate.provider,
+        classify_transport(FailureClass::kBrokenStream, status.detail, settings())
+    );
     if (!wire::is_event_stream(response_->head())) co_return;
     std::string event = wire::error_event(
         fmt::format(

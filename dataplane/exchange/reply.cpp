@@ -67,10 +67,10 @@ void Exchange::log_failure(std::string_view why) {
     );
 }
 
-// Every candidate was tried. One alone: its own answer, unmodified, is the best there is. Several: one sentence that names
+// Every candidate was tried. A route of one provider: its own answer, unmodified, is the best there is. Several: one sentence that names
 // each, and the soonest time at which one may be back.
 net::awaitable<void> Exchange::give_up(const Plan& plan) {
-    if (attempts_ == 1 && response_ && plan.candidates.size() == 1) {
+    if (attempts_ == 1 && response_ && plan.candidates.size() == 1 && plan.skipped.empty()) {
         co_return co_await relay(plan.candidates.front());
     }
     bool denied = record_.outcome == Outcome::kRetryBudget;
@@ -80,18 +80,23 @@ net::awaitable<void> Exchange::give_up(const Plan& plan) {
     error.code = denied ? "RETRY_BUDGET" : "PROVIDER_UNAVAILABLE";
     error.attempts = record_.failed_attempts;
     UnixMs now = unix_now();
-    UnixMs soonest = 0;
-    for (const Candidate& candidate : plan.candidates) {
-        const ProviderCondition* condition = worker_.health->find(candidate.provider->slot);
+    UnixMs soonest = 0;  // now, when a provider that is not benched has failed: the next try may do
+    bool benched_all = true;
+    auto consider = [&](const Provider& provider) {
+        const ProviderCondition* condition = worker_.health->find(provider.slot);
         UnixMs until = condition == nullptr ? 0 : condition->benched_until;
+        benched_all = benched_all && until > now;
         if (until > now && (soonest == 0 || until < soonest)) soonest = until;
-    }
-    error.retry_after_seconds = soonest > now ? (soonest - now + 999) / 1000 : 1;
+    };
+    for (const Candidate& candidate : plan.candidates) consider(*candidate.provider);
+    for (const SkippedCandidate& skipped : plan.skipped) consider(*skipped.provider);
+    error.retry_after_seconds = benched_all && soonest > now ? (soonest - now + 999) / 1000 : 1;
     std::string words;
     for (const wire::AttemptNote& note : record_.failed_attempts) {
-        words += fmt::format("{}{}: {}", words.empty() ? "" : "; ", note.provider, name_of(note.failure));
+        words += fmt::format("{}{}:", words.empty() ? "" : "; ", note.provider);
+        if (note.failure != FailureClass::kNone) words += fmt::format(" {}", name_of(note.failure));
         if (note.http_status != 0) words += fmt::format(" ({})", note.http_status);
-        if (!note.detail.empty()) words += ", " + note.detail;
+        if (!note.detail.empty()) words += " " + note.detail;
     }
     error.provider = record_.failed_attempts.empty() ? std::string()
                                                      : record_.failed_attempts.back().provider;

@@ -31,7 +31,7 @@ struct AccessRecord {
     std::string upstream_request_id;
     std::uint64_t bytes_in = 0;
     std::uint64_t bytes_out = 0;
-    std::int64_t first_byte_ms = -1;  // from the request's last byte to the committed answer
+    std::int64_t first_byte_ms = -1;  // from the request's arrival to the committed answer
     std::int64_t duration_ms = 0;
     std::uint64_t snapshot_seq = 0;
     std::string_view worker;
