@@ -66,12 +66,13 @@ net::awaitable<Connection::Next> Connection::read_head(Buffer& input, std::size_
             input.resize(input.size() - 2);
         }
         scan = wire::scan_head(input.view(), scan.scanned);
-        if (scan.state == wire::HeadScan::State::kComplete) break;
         if (scan.state == wire::HeadScan::State::kBad) {
             co_await refuse(400, scan.problem);
             co_return Next::kClose;
         }
-        if (input.size() > head_max) {
+        bool complete = scan.state == wire::HeadScan::State::kComplete;
+        if (complete && scan.size <= head_max) break;
+        if (complete || input.size() > head_max) {
             co_await refuse(431, "its head is larger than the limit (limits.header_bytes)");
             co_return Next::kClose;
         }

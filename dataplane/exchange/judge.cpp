@@ -38,7 +38,19 @@ net::awaitable<Verdict> Exchange::judge(const Provider& provider) {
             settings()
         );
     }
-    if (wire::is_event_stream(head)) co_return co_await judge_stream(provider);
+    auto coding = wire::find_field(head.fields, "content-encoding");
+    bool coded = coding && !coding->empty() && !wire::equals_lower(*coding, "identity");
+    if (wire::is_event_stream(head)) {
+        // Without reading the events neither failover nor a clean end could be told from a cut.
+        if (coded) {
+            response_.reset();
+            active_ = nullptr;
+            co_return classify_transport(
+                FailureClass::kProtocol, "a compressed stream, although identity was asked for", settings()
+            );
+        }
+        co_return co_await judge_stream(provider);
+    }
     bool is_error = head.status >= 400;
     ReadStatus status = co_await hold_body(is_error ? kHeldErrorMax : kHeldJsonMax);
     if (status.kind == ReadStatus::Kind::kFailed && !is_error) {
@@ -56,7 +68,7 @@ net::awaitable<Verdict> Exchange::judge(const Provider& provider) {
         }
         co_return verdict;
     }
-    if (!response_->complete()) co_return Verdict{};
+    if (!response_->complete() || coded) co_return Verdict{};
     if (!looks_like_json(body)) co_return classify_plain_body(body, settings());
     if (wire::is_error_object(body)) co_return classify_error_object(body, provider, settings());
     co_return Verdict{};

@@ -84,7 +84,7 @@ net::awaitable<Result<void>> UpstreamStream::handshake(
 ) {
     tls_ = std::make_unique<Tls>(socket_, context);
     SSL* ssl = tls_->stream.native_handle();
-    SSL_set_app_data(ssl, session);
+    SSL_set_ex_data(ssl, session_slot_index(), session);
     ErrorCode not_an_address;
     net::ip::make_address(host, not_an_address);
     if (not_an_address) {

@@ -9,13 +9,18 @@ constexpr std::size_t kSessionSlotsMax = 4096;
 
 // OpenSSL hands over a new session whenever the peer sends a ticket; TLS 1.3 does so with the first read.
 int on_new_session(SSL* ssl, SSL_SESSION* session) {
-    auto* slot = static_cast<TlsSessionSlot*>(SSL_get_app_data(ssl));
+    auto* slot = static_cast<TlsSessionSlot*>(SSL_get_ex_data(ssl, session_slot_index()));
     if (slot == nullptr) return 0;
     slot->put(session);
     return 1;
 }
 
 }  // namespace
+
+int session_slot_index() {
+    static const int kIndex = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
+    return kIndex;
+}
 
 TlsSessionSlot::~TlsSessionSlot() {
     if (session != nullptr) SSL_SESSION_free(session);

@@ -23,6 +23,10 @@ struct TlsSessionSlot {
     SSL_SESSION* session = nullptr;
 };
 
+// Under which index of SSL_set_ex_data() a connection keeps its TlsSessionSlot*. (App data, index 0, is Asio's: it holds
+// the verify callback there, and deletes it.)
+int session_slot_index();
+
 // Lives on one worker.
 class TlsContexts {
   public:

@@ -127,12 +127,13 @@ Result<void> BodyScanner::Parser::read_stream(ondemand::value value) {
 }
 
 Result<void> BodyScanner::Parser::read_provider(std::size_t key_begin, ondemand::value value) {
+    // A member of another type is not our pin; it is the provider's to judge.
+    ondemand::json_type type;
+    if (value.type().get(type) != simdjson::SUCCESS || type != ondemand::json_type::string) return {};
     if (fields.provider) return invalid("provider: given twice");
     ByteSpan span = span_of(value.raw_json_token(), body.data());
     std::string_view name;
-    if (value.get_string().get(name) != simdjson::SUCCESS) {
-        return invalid("provider: Input should be a valid string, the name of a provider");
-    }
+    if (error_code code = value.get_string().get(name)) return syntax_error(code);
     fields.provider = std::string(name);
     fields.provider_member = member_span(body, key_begin, span);
     return {};

@@ -49,9 +49,9 @@ struct Fleet::DataPlane {
     std::uint16_t port = 0;
     std::uint16_t admin_port = 0;
 
-    void stop() {
+    void stop(Milliseconds grace) {
         if (!server) return;
-        server->stop(std::chrono::milliseconds(500));
+        server->stop(grace);
         server->context().stop();
         thread.join();
         server.reset();
@@ -64,13 +64,15 @@ Fleet::Fleet(const std::string& yaml, FleetOptions options)
     write_config(yaml);
     start_control_plane();
     for (unsigned i = 0; i < options_.data_planes; ++i) {
-        data_planes_.push_back(std::make_unique<DataPlane>());
-        start_data_plane(i);
+        add_data_plane();
+        if (!eventually([&] { return get_at(admin_port(i), "/readyz").status == 200; })) {
+            throw std::runtime_error("data plane: never ready");
+        }
     }
 }
 
 Fleet::~Fleet() {
-    for (auto& data_plane : data_planes_) data_plane->stop();
+    for (auto& data_plane : data_planes_) data_plane->stop(Milliseconds(500));
     stop_control_plane();
     std::error_code ignored;
     std::filesystem::remove_all(folder_, ignored);
@@ -117,12 +119,17 @@ void Fleet::start_data_plane(std::size_t index) {
     auto json = nlohmann::json::parse(*read_file(options.control.state_dir / "addresses.json"));
     plane.port = port_of(json["listen"].get<std::string>());
     plane.admin_port = port_of(json["admin"].get<std::string>());
-    if (!eventually([&] { return get_at(plane.admin_port, "/readyz").status == 200; })) {
-        throw std::runtime_error("data plane: never ready");
-    }
 }
 
-void Fleet::stop_data_plane(std::size_t index) { data_planes_[index]->stop(); }
+void Fleet::stop_data_plane(std::size_t index, Milliseconds grace) {
+    data_planes_[index]->stop(grace);
+}
+
+std::size_t Fleet::add_data_plane() {
+    data_planes_.push_back(std::make_unique<DataPlane>());
+    start_data_plane(data_planes_.size() - 1);
+    return data_planes_.size() - 1;
+}
 
 std::uint16_t Fleet::port(std::size_t index) const { return data_planes_[index]->port; }
 

@@ -64,7 +64,10 @@ class Fleet {
 
     void stop_control_plane();
     void start_control_plane();
-    void stop_data_plane(std::size_t index);
+    // SIGTERM's way: returns when its streams have ended, or `grace` is over.
+    void stop_data_plane(std::size_t index, Milliseconds grace = Milliseconds(500));
+    // One more, whether or not there is a control plane; does not wait until it is ready. Its index.
+    std::size_t add_data_plane();
 
     // Waits until `met` holds (10 s at most); false when it never did.
     static bool eventually(const std::function<bool()>& met);
