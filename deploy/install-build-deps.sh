@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building needs on Debian 12, and only what is missing: root is needed only then.
 # With --with-node also Node.js and npm, which the end-to-end test needs, unless Node 18 or newer is there already.
+# With --with-symbolizer also what names the functions in ThreadSanitizer's reports, and so makes its suppressions work.
 # The one list of packages; deploy/quickstart.sh and tests/run.sh call this.
 set -euo pipefail
 
@@ -21,9 +22,16 @@ has_node() {
     command -v npm >/dev/null && command -v node >/dev/null &&
         [ "$(node --print 'process.versions.node.split(".")[0] >= 18' 2>/dev/null)" = true ]
 }
-if [ "${1:-}" = --with-node ] && ! has_node; then
-    packages+=(nodejs npm)
-fi
+for flag in "$@"; do
+    case $flag in
+        --with-node) has_node || packages+=(nodejs npm) ;;
+        --with-symbolizer) packages+=(llvm-19) ;;
+        *)
+            echo "install-build-deps.sh: unknown flag $flag" >&2
+            exit 2
+            ;;
+    esac
+done
 
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
     echo "install-build-deps.sh: this is no Debian. Install the equivalents of these yourself:" >&2

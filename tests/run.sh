@@ -13,7 +13,9 @@ case $preset in
         ;;
 esac
 
-deploy/install-build-deps.sh --with-node
+needs=(--with-node)
+if [ "$preset" = tsan ]; then needs+=(--with-symbolizer); fi
+deploy/install-build-deps.sh "${needs[@]}"
 deploy/build.sh "$preset"
 echo "== testing preset $preset"
 exec ctest --preset "$preset" --parallel "$(deploy/build.sh --jobs)"
