@@ -17,6 +17,7 @@ std::uint64_t seconds_of(UnixMs now) { return static_cast<std::uint64_t>(now / 1
 StickyTable::StickyTable() : places_(std::make_unique<std::atomic<std::uint64_t>[]>(kPlaces)) {}
 
 std::uint16_t StickyTable::find(SessionKey key, UnixMs now, Milliseconds within) const {
+    if (within.count() <= 0) return 0;
     std::uint64_t word = places_[key & (kPlaces - 1)].load(std::memory_order_relaxed);
     if (word == 0 || (word >> 44) != tag_of(key)) return 0;
     std::uint64_t age = (seconds_of(now) - (word & kSecondsMask)) & kSecondsMask;

@@ -19,7 +19,7 @@ class StickyTable {
   public:
     StickyTable();
 
-    // The hash of the provider's name used within `within`, or 0.
+    // The hash of the provider's name used within `within` (counted in whole seconds; 0: no stickiness), or 0.
     std::uint16_t find(SessionKey key, UnixMs now, Milliseconds within) const;
 
     // Writes only when the provider changed or the entry is older than a second.

@@ -4,6 +4,7 @@
 
 #include <boost/url/parse.hpp>
 #include <boost/url/url_view.hpp>
+#include <charconv>
 #include <optional>
 
 namespace balancer {
@@ -18,6 +19,15 @@ std::optional<urls::url_view> parse(std::string_view text) {
 }
 
 std::string str(boost::core::string_view text) { return std::string(text.data(), text.size()); }
+
+// The port as it is written, or `usual`; 0 when it is none. (Boost.URL 1.81 wraps numbers above 65535.)
+std::uint16_t port_of(const urls::url_view& url, std::uint16_t usual) {
+    if (!url.has_port()) return usual;
+    std::string text = str(url.port());
+    std::uint16_t port = 0;
+    auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), port);
+    return problem == std::errc() && end == text.data() + text.size() ? port : std::uint16_t{0};
+}
 
 std::string host_of(const urls::url_view& url) { return str(url.encoded_host_address()); }
 
@@ -41,7 +51,7 @@ Result<Endpoint> parse_base_url(std::string_view text) {
     endpoint.tls = scheme == "https";
     endpoint.host = host_of(*url);
     std::uint16_t usual = endpoint.tls ? 443 : 80;
-    endpoint.port = url->has_port() ? url->port_number() : usual;
+    endpoint.port = port_of(*url, usual);
     if (endpoint.port == 0) return invalid(fmt::format("'{}' has no usable port", text));
     endpoint.path_prefix = str(url->encoded_path());
     while (endpoint.path_prefix.ends_with('/')) endpoint.path_prefix.pop_back();
@@ -66,10 +76,8 @@ Result<ProxySpec> parse_proxy_url(std::string_view text) {
         );
     }
     proxy.host = host_of(*url);
-    proxy.port = url->has_port() ? url->port_number()
-                                 : static_cast<std::uint16_t>(
-                                       proxy.kind == ProxyKind::kHttpConnect ? 8080 : 1080
-                                   );
+    proxy.port = port_of(*url, proxy.kind == ProxyKind::kHttpConnect ? 8080 : 1080);
+    if (proxy.port == 0) return invalid("the proxy's URL has no usable port");
     if (url->has_userinfo()) {
         proxy.user = url->user();
         proxy.password = url->password();

@@ -9,11 +9,15 @@
 #include "base/ascii.hpp"
 #include "base/redact.hpp"
 #include "dataplane/wire/body_scan.hpp"
+#include "dataplane/wire/upstream_head.hpp"
 
 namespace balancer::dataplane {
 namespace {
 
 constexpr std::size_t kDetailBytesMax = 300;
+constexpr std::size_t kQuotedBytesMax = 4096;
+// Shorter header values are words that an error may well contain.
+constexpr std::size_t kSecretBytesMin = 8;
 
 std::string shorten(std::string_view text) {
     std::string out = redact(text.substr(0, kDetailBytesMax));
@@ -21,6 +25,21 @@ std::string shorten(std::string_view text) {
         if (static_cast<unsigned char>(c) < 0x20) c = ' ';
     }
     return out;
+}
+
+// The provider's own words, fit for logs, pages and other clients: some repeat the key that they refuse, and not every
+// key has a shape that redact() knows.
+std::string quote(std::string_view words, const Provider& provider) {
+    std::string text(words.substr(0, kQuotedBytesMax));
+    auto hide = [&text](std::string_view secret) {
+        if (secret.size() < kSecretBytesMin) return;
+        for (std::size_t at = text.find(secret); at != text.npos; at = text.find(secret, at)) {
+            text.replace(at, secret.size(), "[redacted]");
+        }
+    };
+    if (provider.credential) hide(wire::bearer_value(provider.credential->header_value));
+    for (const auto& [name, value] : provider.headers) hide(value);
+    return shorten(text);
 }
 
 // The text of the operator's pattern that matches, or nothing.
@@ -129,7 +148,7 @@ Verdict classify_status(
     Verdict verdict;
     verdict.http_status = head.status;
     verdict.failure = class_of_status(head.status, words, provider);
-    verdict.detail = shorten(words.message.empty() ? body : std::string_view(words.message));
+    verdict.detail = quote(words.message.empty() ? body : std::string_view(words.message), provider);
     verdict.retry_at = retry_time(head, now);
     bool listed = settings.http_codes.contains(head.status);
     std::string pattern = matching_pattern(body, settings);
@@ -150,8 +169,9 @@ Verdict classify_error_object(
     Verdict verdict;
     verdict.failure = class_of_type(words.type, provider);
     if (says_no_credit(words.message)) verdict.failure = FailureClass::kQuota;
-    verdict.detail = shorten(
-        fmt::format("{} inside a 200 answer: {}", words.type.empty() ? "error" : words.type, words.message)
+    verdict.detail = quote(
+        fmt::format("{} inside a 200 answer: {}", words.type.empty() ? "error" : words.type, words.message),
+        provider
     );
     bool pattern = !matching_pattern(json, settings).empty();
     if (verdict.failure == FailureClass::kClient && pattern) verdict.failure = FailureClass::kPattern;
@@ -160,14 +180,18 @@ Verdict classify_error_object(
     return verdict;
 }
 
-Verdict classify_plain_body(std::string_view body, const Settings& settings) {
+Verdict classify_plain_body(
+    std::string_view body, const Provider& provider, const Settings& settings
+) {
     Verdict verdict;
     std::string pattern = matching_pattern(body, settings);
     if (pattern.empty()) return verdict;
     verdict.failure = FailureClass::kPattern;
     verdict.counted = true;
     verdict.try_next = true;
-    verdict.detail = shorten("body matches '" + pattern + "': " + std::string(body));
+    verdict.detail = quote(
+        fmt::format("body matches '{}': {}", pattern, body.substr(0, kQuotedBytesMax)), provider
+    );
     return verdict;
 }
 

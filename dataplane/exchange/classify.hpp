@@ -18,7 +18,7 @@ struct Verdict {
     bool try_next = false;    // another candidate may do better; else the answer is the client's
     unsigned http_status = 0;
     UnixMs retry_at = 0;      // told by the provider; 0: not told
-    std::string detail;       // redacted words
+    std::string detail;       // redacted words, without the provider's credential
 };
 
 // A status of 400 or more, with as much of its body as was read.
@@ -36,7 +36,9 @@ Verdict classify_error_object(
 );
 
 // A 2xx body that is neither JSON nor an event stream: good, unless the operator's patterns say otherwise.
-Verdict classify_plain_body(std::string_view body, const Settings& settings);
+Verdict classify_plain_body(
+    std::string_view body, const Provider& provider, const Settings& settings
+);
 
 // Anything below HTTP: connect, TLS, timeout, cut, malformed.
 Verdict classify_transport(FailureClass failure, std::string detail, const Settings& settings);

@@ -69,7 +69,7 @@ net::awaitable<Verdict> Exchange::judge(const Provider& provider) {
         co_return verdict;
     }
     if (!response_->complete() || coded) co_return Verdict{};
-    if (!looks_like_json(body)) co_return classify_plain_body(body, settings());
+    if (!looks_like_json(body)) co_return classify_plain_body(body, provider, settings());
     if (wire::is_error_object(body)) co_return classify_error_object(body, provider, settings());
     co_return Verdict{};
 }

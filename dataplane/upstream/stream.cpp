@@ -27,6 +27,11 @@ ssize_t peek(tcp::socket& socket, char& byte) {
 struct UpstreamStream::Tls {
     net::ssl::stream<tcp::socket&> stream;
     Tls(tcp::socket& socket, net::ssl::context& context) : stream(socket, context) {}
+    // OpenSSL takes a connection that ends without close_notify for broken and forbids to resume its session. We end
+    // them between two answers; where one was cut, its framing has told.
+    ~Tls() { SSL_set_shutdown(stream.native_handle(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN); }
+    Tls(const Tls&) = delete;
+    Tls& operator=(const Tls&) = delete;
 };
 
 UpstreamStream::UpstreamStream(net::io_context& context, Sweep& sweep)

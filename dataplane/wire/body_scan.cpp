@@ -15,12 +15,13 @@ Error syntax_error(error_code code) {
     return invalid(fmt::format("The request body is not valid JSON: {}", simdjson::error_message(code)));
 }
 
-// The token's span without the white space that simdjson leaves behind it.
+// Without the white space that simdjson leaves behind a value.
+std::string_view trimmed(std::string_view value) {
+    return value.substr(0, value.find_last_not_of(" \t\r\n") + 1);
+}
+
 ByteSpan span_of(std::string_view token, const char* base) {
-    while (!token.empty() && (token.back() == ' ' || token.back() == '\n' || token.back() == '\r' ||
-                              token.back() == '\t')) {
-        token.remove_suffix(1);
-    }
+    token = trimmed(token);
     std::size_t begin = static_cast<std::size_t>(token.data() - base);
     return {begin, begin + token.size()};
 }
@@ -157,6 +158,9 @@ Result<void> BodyScanner::Parser::member(ondemand::field& field) {
         code = raw_of(field.value(), fields.tools);
     }
     if (code != simdjson::SUCCESS) return syntax_error(code);
+    fields.system = trimmed(fields.system);
+    fields.tools = trimmed(fields.tools);
+    fields.first_user_message = trimmed(fields.first_user_message);
     return {};
 }
 

@@ -1,0 +1,60 @@
+#include "base/file.hpp"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+
+namespace balancer {
+namespace {
+
+class File : public testing::Test {
+  protected:
+    File() {
+        std::string pattern = (std::filesystem::temp_directory_path() / "balancer-file-XXXXXX").string();
+        folder_ = ::mkdtemp(pattern.data());
+    }
+    ~File() override { std::filesystem::remove_all(folder_); }
+    std::filesystem::path folder_;
+};
+
+TEST_F(File, IsReplacedWholeAndLeavesNothingBehind) {
+    std::filesystem::path path = folder_ / "f";
+    ASSERT_TRUE(write_file_atomically(path, "one", 0600));
+    ASSERT_TRUE(write_file_atomically(path, "two", 0600));
+    EXPECT_EQ(*read_file(path), "two");
+    EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_), {}), 1);
+    EXPECT_FALSE(write_file_atomically(folder_ / "missing" / "f", "x", 0600));
+}
+
+TEST_F(File, ErrorsNameThePathAndTheReason) {
+    Result<std::string> content = read_file(folder_ / "none");
+    ASSERT_FALSE(content);
+    EXPECT_NE(content.error().text().find((folder_ / "none").string()), std::string::npos);
+    ASSERT_TRUE(write_file_atomically(folder_ / "large", std::string(100, 'x'), 0600));
+    EXPECT_FALSE(read_file(folder_ / "large", 99));
+}
+
+TEST_F(File, ASecretThatOthersCanReadIsRefusedWithTheMend) {
+    std::filesystem::path path = folder_ / "token";
+    ASSERT_TRUE(write_file_atomically(path, " value \n", 0640));
+    Result<std::string> secret = read_secret_file(path);
+    ASSERT_FALSE(secret);
+    EXPECT_NE(secret.error().text().find("chmod 600"), std::string::npos);
+    std::filesystem::permissions(path, std::filesystem::perms::owner_read);
+    EXPECT_EQ(*read_secret_file(path), "value");
+    ASSERT_TRUE(write_file_atomically(path, " \n", 0600));
+    EXPECT_FALSE(read_secret_file(path));
+}
+
+TEST(Digest, IsSha256) {
+    EXPECT_EQ(to_hex(sha256("abc")), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    EXPECT_TRUE(equal_in_constant_time("a", "a"));
+    EXPECT_FALSE(equal_in_constant_time("a", "b"));
+    EXPECT_FALSE(equal_in_constant_time("a", "ab"));
+    EXPECT_NE(random_hex(8), random_hex(8));
+    EXPECT_EQ(random_hex(8).size(), 16u);
+}
+
+}  // namespace
+}  // namespace balancer

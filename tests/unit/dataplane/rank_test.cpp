@@ -1,0 +1,160 @@
+#include "dataplane/exchange/rank.hpp"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "dataplane/exchange/match_route.hpp"
+
+namespace balancer::dataplane {
+namespace {
+
+class Rank : public testing::Test {
+  protected:
+    Snapshot snapshot_;
+    HealthView health_;
+    std::uint32_t turn_ = 0;
+    double chance_ = 0;
+    std::uint16_t sticky_ = 0;
+    std::string pin_;
+
+    Provider& add(const std::string& name, std::uint32_t weight = 0) {
+        auto provider = std::make_unique<Provider>();
+        provider->name = name;
+        provider->slot = ProviderSlot(static_cast<std::uint32_t>(snapshot_.providers.size()));
+        provider->credential = Credential{"x-api-key", "k"};
+        provider->weight = weight;
+        Provider& added = *provider;
+        snapshot_.providers.push_back(std::move(provider));
+        return added;
+    }
+    Route& route(const std::string& pattern, std::initializer_list<std::pair<const char*, int>> targets) {
+        Route made{Glob(pattern), {}, snapshot_.routes.size()};
+        for (const auto& [name, priority] : targets) {
+            made.targets.push_back({snapshot_.find_provider(name), "", priority});
+        }
+        if (!made.pattern.has_star()) snapshot_.exact_routes.emplace(pattern, snapshot_.routes.size());
+        snapshot_.routes.push_back(std::move(made));
+        return snapshot_.routes.back();
+    }
+    void bench(const std::string& name, UnixMs until) {
+        health_.by_slot.resize(snapshot_.providers.size());
+        health_.by_slot[snapshot_.find_provider(name)->slot.value()].benched_until = until;
+    }
+    Plan plan(const std::string& model, SessionKey session = 1) {
+        return rank(RankInput{
+            snapshot_, health_, match_routes(snapshot_, model), pin_, session, sticky_, 1'000,
+            [this](const Route&) { return turn_++; }, [this] { return chance_; },
+        });
+    }
+    std::string order(const std::string& model, SessionKey session = 1) {
+        std::string names;
+        for (const Candidate& candidate : plan(model, session).candidates) {
+            names += (names.empty() ? "" : " ") + candidate.provider->name;
+        }
+        return names;
+    }
+};
+
+TEST_F(Rank, ExactComesBeforePatternsAndThoseInFileOrder) {
+    for (const char* name : {"a", "b", "c", "d"}) add(name);
+    route("*", {{"a", 1}});
+    route("claude-*", {{"b", 1}});
+    route("claude-x", {{"c", 1}});
+    route("gpt-*", {{"d", 1}});
+    EXPECT_EQ(order("claude-x"), "c a b");
+    EXPECT_EQ(order("CLAUDE-X"), "a b c");
+    EXPECT_EQ(order("other"), "a");
+}
+
+TEST_F(Rank, OverflowsToTheNextPatternAndPanicsOnlyWhenAllAreBenched) {
+    add("a");
+    add("b");
+    route("claude-*", {{"a", 1}});
+    route("*", {{"b", 1}});
+    bench("a", 2'000);
+    EXPECT_EQ(order("claude-x"), "b");
+    EXPECT_FALSE(plan("claude-x").panic);
+    bench("b", 2'000);
+    EXPECT_EQ(order("claude-x"), "a b");
+    EXPECT_TRUE(plan("claude-x").panic);
+    bench("a", 1'000);
+    EXPECT_EQ(order("claude-x"), "a");
+}
+
+TEST_F(Rank, WeightsShareSessionsAndEachSessionKeepsItsProvider) {
+    add("one", 1);
+    add("three", 3);
+    add("spare", 1);
+    route("*", {{"one", 1}, {"three", 1}, {"spare", 2}});
+    std::map<std::string, int> first;
+    for (SessionKey session = 0; session < 10'000; ++session) {
+        std::string names = order("m", session * 0x9e3779b97f4a7c15ULL);
+        EXPECT_EQ(names, order("m", session * 0x9e3779b97f4a7c15ULL));
+        EXPECT_TRUE(names.ends_with(" spare"));
+        ++first[names.substr(0, names.find(' '))];
+    }
+    EXPECT_NEAR(first["three"], 7'500, 250);
+    EXPECT_NEAR(first["one"], 2'500, 250);
+}
+
+TEST_F(Rank, RoundRobinAndRandomChooseTheFirstAndKeepTheRest) {
+    for (const char* name : {"a", "b", "c"}) add(name);
+    route("*", {{"a", 1}, {"b", 2}, {"c", 3}});
+    snapshot_.settings.selection_strategy = SelectionStrategy::kRoundRobin;
+    EXPECT_EQ(order("m"), "a b c");
+    EXPECT_EQ(order("m"), "b a c");
+    EXPECT_EQ(order("m"), "c a b");
+    EXPECT_EQ(order("m"), "a b c");
+    snapshot_.settings.selection_strategy = SelectionStrategy::kRandom;
+    chance_ = 0.5;
+    EXPECT_EQ(order("m"), "b a c");
+    chance_ = 0.999;
+    EXPECT_EQ(order("m"), "c a b");
+}
+
+TEST_F(Rank, TheSessionsProviderGoesFirstUnlessItIsBenched) {
+    add("a");
+    add("b");
+    route("*", {{"a", 1}, {"b", 2}});
+    sticky_ = StickyTable::provider_hash("b");
+    EXPECT_EQ(order("m"), "b a");
+    bench("b", 2'000);
+    EXPECT_EQ(order("m"), "a");
+}
+
+TEST_F(Rank, APinIsTheOnlyCandidateWithItsRoutesModel) {
+    add("a");
+    add("b");
+    route("*", {{"a", 1}, {"b", 2}}).targets[1].model = "mapped";
+    bench("b", 2'000);
+    pin_ = "b";
+    Plan pinned = plan("m");
+    ASSERT_EQ(pinned.candidates.size(), 1u);
+    EXPECT_EQ(pinned.candidates[0].model, "mapped");
+    pin_ = "nobody";
+    EXPECT_TRUE(plan("m").candidates.empty());
+}
+
+TEST_F(Rank, WhoCannotSendACredentialIsSkippedWithTheReason) {
+    add("a").credential.reset();
+    add("b").credential->expires_at = 999;
+    add("c").type = ProviderType::kOpenai;
+    add("d").auth_type = AuthType::kPassthrough;
+    snapshot_.find_provider("d");
+    route("*", {{"a", 1}, {"b", 2}, {"c", 3}, {"d", 4}});
+    Plan made = plan("m");
+    ASSERT_EQ(made.candidates.size(), 1u);
+    EXPECT_EQ(made.candidates[0].provider->name, "d");
+    EXPECT_EQ(made.skipped.size(), 3u);
+}
+
+TEST_F(Rank, AProviderInTwoRoutesIsTriedOnce) {
+    add("a");
+    route("claude-*", {{"a", 1}});
+    route("*", {{"a", 1}});
+    EXPECT_EQ(order("claude-x"), "a");
+}
+
+}  // namespace
+}  // namespace balancer::dataplane

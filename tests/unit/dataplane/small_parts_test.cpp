@@ -1,0 +1,83 @@
+// Sticky table, retry budget, buffers, sweep.
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "dataplane/buffer_pool.hpp"
+#include "dataplane/retry_budget.hpp"
+#include "dataplane/sticky_table.hpp"
+#include "dataplane/sweep.hpp"
+
+namespace balancer::dataplane {
+namespace {
+
+TEST(StickyTable, RemembersForAWhileAndNotForOthers) {
+    StickyTable table;
+    std::uint16_t provider = StickyTable::provider_hash("alpha");
+    SessionKey key = 0x1234'5678'9abc'def0;
+    EXPECT_EQ(table.find(key, 1'000'000, Milliseconds(300'000)), 0);
+    table.put(key, provider, 1'000'000);
+    EXPECT_EQ(table.find(key, 1'299'000, Milliseconds(300'000)), provider);
+    EXPECT_EQ(table.find(key, 1'302'000, Milliseconds(300'000)), 0);
+    // The same place, another session: told apart by the key's other bits.
+    EXPECT_EQ(table.find(key ^ (1ULL << 60), 1'000'000, Milliseconds(300'000)), 0);
+    EXPECT_NE(StickyTable::provider_hash("alpha"), StickyTable::provider_hash("beta"));
+}
+
+TEST(RetryBudget, IsAShareOfTheTrafficWithAFloor) {
+    RetryBudget budget;
+    SteadyTime now = steady_now();
+    int allowed = 0;
+    while (budget.take(now, 20, 1)) ++allowed;
+    EXPECT_EQ(allowed, 10);  // one a second over ten seconds
+    for (int i = 0; i < 100; ++i) budget.request(now);
+    while (budget.take(now, 20, 1)) ++allowed;
+    EXPECT_EQ(allowed, 30);
+    EXPECT_FALSE(budget.take(now + std::chrono::seconds(5), 20, 1));
+    EXPECT_TRUE(budget.take(now + std::chrono::seconds(11), 20, 1));
+    EXPECT_FALSE(RetryBudget().take(now, 0, 0));
+}
+
+TEST(BufferPool, RecyclesAndGrowsWithoutLosingBytes) {
+    BufferPool pool;
+    const char* first = nullptr;
+    {
+        Buffer buffer = pool.take(5'000);
+        EXPECT_EQ(buffer.capacity(), 8'192u);
+        first = buffer.data();
+        std::memcpy(buffer.data(), "abc", 3);
+        buffer.resize(3);
+        buffer.grow(100'000);
+        EXPECT_EQ(buffer.view(), "abc");
+        EXPECT_EQ(pool.bytes_out(), 131'072u);
+    }
+    EXPECT_EQ(pool.bytes_out(), 0u);
+    EXPECT_EQ(pool.take(8'192).data(), first);
+    Buffer one = pool.take(1);
+    Buffer two = std::move(one);
+    EXPECT_FALSE(one);
+    EXPECT_TRUE(two);
+}
+
+TEST(Sweep, EntriesFallDueOnceAndMayArmAgain) {
+    boost::asio::io_context context;
+    Sweep sweep(context);
+    int fired = 0;
+    int never = 0;
+    SweepEntry* self = nullptr;
+    SweepEntry entry(sweep, [&] {
+        if (++fired < 3) self->arm(steady_now());
+        if (fired == 3) sweep.stop();
+    });
+    self = &entry;
+    SweepEntry other(sweep, [&] { ++never; });
+    { SweepEntry gone(sweep, [&] { ++never; }); }
+    entry.arm(steady_now());
+    sweep.start([] {});
+    context.run_for(std::chrono::seconds(5));
+    EXPECT_EQ(fired, 3);
+    EXPECT_EQ(never, 0);
+}
+
+}  // namespace
+}  // namespace balancer::dataplane

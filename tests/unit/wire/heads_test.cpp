@@ -1,0 +1,110 @@
+// What goes to providers and to clients: upstream_head, downstream_head, error_body.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "dataplane/wire/downstream_head.hpp"
+#include "dataplane/wire/upstream_head.hpp"
+
+namespace balancer::wire {
+namespace {
+
+Provider provider_with(AuthType type) {
+    Provider provider;
+    provider.auth_type = type;
+    provider.endpoint = *parse_base_url("https://api.example.com:8443/base/");
+    if (type == AuthType::kApiKey) provider.credential = Credential{"x-api-key", "provider-key"};
+    if (type == AuthType::kAuthToken) provider.credential = Credential{"authorization", "Bearer provider-key"};
+    return provider;
+}
+
+std::string upstream(const Provider& provider, const std::string& lines, std::string_view balancer_key = {}) {
+    std::string text = "POST /v1/messages?beta=true HTTP/1.1\r\nHost: balancer\r\n" + lines + "\r\n";
+    RequestHead head = *parse_request_head(text);
+    std::string out;
+    append_upstream_head(out, {head, provider, 42, balancer_key});
+    return out;
+}
+
+TEST(UpstreamHead, PassesOpenListsAndDropsWhatIsTheConnectionsOrACredential) {
+    std::string out = upstream(
+        provider_with(AuthType::kApiKey),
+        "anthropic-version: 2026-10-21\r\nanthropic-beta: a,b\r\nX-New-Thing: 1\r\nx-api-key: client\r\n"
+        "Authorization: Bearer client\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\nTE: trailers\r\n"
+        "Accept-Encoding: gzip, br\r\nExpect: 100-continue\r\nContent-Length: 7\r\nProxy-Authorization: x\r\n"
+    );
+    EXPECT_EQ(
+        out,
+        "POST /base/v1/messages?beta=true HTTP/1.1\r\nhost: api.example.com:8443\r\n"
+        "anthropic-version: 2026-10-21\r\nanthropic-beta: a,b\r\nX-New-Thing: 1\r\nx-api-key: provider-key\r\n"
+        "accept-encoding: identity\r\ncontent-length: 42\r\n\r\n"
+    );
+}
+
+TEST(UpstreamHead, AddsTheVersionOnlyWhenThereIsNone) {
+    EXPECT_NE(upstream(provider_with(AuthType::kAuthToken), "").find("anthropic-version: 2023-06-01\r\n"), std::string::npos);
+    std::string out = upstream(provider_with(AuthType::kAuthToken), "Anthropic-Version: x\r\n");
+    EXPECT_EQ(out.find("2023-06-01"), std::string::npos);
+}
+
+TEST(UpstreamHead, PassthroughSendsTheClientsCredentialsButNeverTheBalancersKey) {
+    Provider provider = provider_with(AuthType::kPassthrough);
+    std::string out = upstream(provider, "x-api-key: balancer-key\r\nAuthorization: Bearer theirs\r\n", "balancer-key");
+    EXPECT_EQ(out.find("balancer-key"), std::string::npos);
+    EXPECT_NE(out.find("Authorization: Bearer theirs\r\n"), std::string::npos);
+    out = upstream(provider, "Authorization: bearer  balancer-key\r\n", "balancer-key");
+    EXPECT_EQ(out.find("balancer-key"), std::string::npos);
+}
+
+TEST(UpstreamHead, TheProvidersHeadersOverride) {
+    Provider provider = provider_with(AuthType::kApiKey);
+    provider.headers = {{"anthropic-version", "pinned"}, {"x-tenant", "blue"}};
+    std::string out = upstream(provider, "Anthropic-Version: client\r\nX-Tenant: red\r\n");
+    EXPECT_NE(out.find("anthropic-version: pinned\r\nx-tenant: blue\r\n"), std::string::npos);
+    EXPECT_EQ(out.find("client"), std::string::npos);
+    EXPECT_EQ(out.find("red"), std::string::npos);
+}
+
+TEST(DownstreamHead, PassesTheProvidersHeadersAndFramesTheBodyItself) {
+    ResponseHead head = *parse_response_head(
+        "HTTP/1.1 429 Too Many\r\nContent-Length: 9\r\nretry-after: 7\r\nConnection: close\r\nrequest-id: r\r\n"
+        "anthropic-ratelimit-unified-reset: 1\r\n\r\n",
+        ResponseTo::kOther
+    );
+    std::string out;
+    append_relayed_head(out, head, {Framing::kChunked, 0}, {"bal_1", "alpha", false});
+    EXPECT_EQ(
+        out,
+        "HTTP/1.1 429 Too Many Requests\r\nretry-after: 7\r\nrequest-id: r\r\nanthropic-ratelimit-unified-reset: 1\r\n"
+        "transfer-encoding: chunked\r\nx-balancer-request-id: bal_1\r\nx-provider-used: alpha\r\nconnection: keep-alive\r\n\r\n"
+    );
+}
+
+TEST(ErrorReply, IsTheApisShapeAndItsRetryAfterStaysUnderAMinute) {
+    LocalError error;
+    error.status = 503;
+    error.type = "provider_error";
+    error.code = "PROVIDER_UNAVAILABLE";
+    error.message = "a \"quoted\"\nmessage";
+    error.provider = "alpha";
+    error.retry_after_seconds = 900;
+    error.attempts = {{"alpha", FailureClass::kOverloaded, 529, "d"}, {"beta", FailureClass::kConnect, 0, ""}};
+    std::string reply = error_reply(error, {"bal_1", {}, false}, false);
+    EXPECT_NE(reply.find("\r\nretry-after: 59\r\n"), std::string::npos);
+    auto body = nlohmann::json::parse(reply.substr(reply.find("\r\n\r\n") + 4));
+    EXPECT_EQ(body["type"], "error");
+    EXPECT_EQ(body["error"]["type"], "provider_error");
+    EXPECT_EQ(body["error"]["code"], "PROVIDER_UNAVAILABLE");
+    EXPECT_EQ(body["error"]["message"], error.message);
+    EXPECT_EQ(body["error"]["details"]["provider"], "alpha");
+    EXPECT_EQ(body["error"]["details"]["retry_after"], 900);
+    EXPECT_EQ(body["error"]["details"]["attempts"].size(), 2u);
+    EXPECT_EQ(body["request_id"], "bal_1");
+    EXPECT_EQ(reply.find("x-should-retry"), std::string::npos);
+    error.retry = false;
+    EXPECT_NE(error_reply(error, {"bal_1", {}, true}, true).find("x-should-retry: false"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace balancer::wire
