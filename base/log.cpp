@@ -197,6 +197,10 @@ void Log::emit(
         fmt::format_to(std::back_inserter(line), " {}=", field.name);
         append_value(line, field, false);
     }
+    // One event, one line: words of a peer must not look like another one.
+    for (char& c : line) {
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+    }
     sinks_->people->log(to_spdlog(level), "{}", line);
 
     std::shared_ptr<spdlog::logger> file;

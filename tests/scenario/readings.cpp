@@ -76,7 +76,8 @@ std::vector<Json> access_records(const Fleet& fleet, std::size_t index) {
     std::string line;
     while (std::getline(file, line)) {
         Json json = Json::parse(line, nullptr, false);
-        if (json.is_object() && json.value("event", "") == "request") records.push_back(std::move(json));
+        if (json.is_object() && json.value("event", "") == "request")
+            records.push_back(std::move(json));
     }
     return records;
 }
@@ -92,15 +93,20 @@ Json access_record(const Fleet& fleet, const std::string& request_id, std::size_
     return found;
 }
 
+std::string failed_attempts(const Fleet& fleet, const RawResponse& answer) {
+    Json record = access_record(fleet, answer.header("x-balancer-request-id"));
+    return record.contains("failed_attempts") ? record["failed_attempts"].dump() : "none";
+}
+
 std::optional<double> Metrics::sum(
     std::string_view name, const std::map<std::string, std::string>& labels
 ) const {
     std::optional<double> total;
     for (const Sample& sample : samples) {
         bool fits = sample.family == name && std::ranges::all_of(labels, [&](const auto& label) {
-            auto found = sample.labels.find(label.first);
-            return found != sample.labels.end() && found->second == label.second;
-        });
+                        auto found = sample.labels.find(label.first);
+                        return found != sample.labels.end() && found->second == label.second;
+                    });
         if (fits) total = total.value_or(0) + sample.value;
     }
     return total;
@@ -143,7 +149,9 @@ double attempts(const Fleet& fleet, const std::string& provider, const std::stri
 }
 
 std::vector<std::string> files_holding(
-    const std::filesystem::path& folder, std::string_view text, const std::vector<std::string>& except
+    const std::filesystem::path& folder,
+    std::string_view text,
+    const std::vector<std::string>& except
 ) {
     std::vector<std::string> holding;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
@@ -161,7 +169,8 @@ std::vector<std::string> files_holding(
 }
 
 TemporaryFile::TemporaryFile(std::string_view content) {
-    std::string pattern = (std::filesystem::temp_directory_path() / "balancer-file-XXXXXX").string();
+    std::string pattern =
+        (std::filesystem::temp_directory_path() / "balancer-file-XXXXXX").string();
     int fd = ::mkstemp(pattern.data());
     if (fd >= 0) ::close(fd);
     path_ = pattern;
@@ -169,6 +178,8 @@ TemporaryFile::TemporaryFile(std::string_view content) {
     if (!written) throw std::runtime_error(written.error().text());
 }
 
-TemporaryFile::~TemporaryFile() { ::unlink(path_.c_str()); }
+TemporaryFile::~TemporaryFile() {
+    ::unlink(path_.c_str());
+}
 
 }  // namespace balancer::tests

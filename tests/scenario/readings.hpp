@@ -14,14 +14,20 @@
 
 namespace balancer::tests {
 
-// Sends bytes on a connection of their own; fails the test and returns an empty response when there is no answer.
+// Sends bytes on a connection of their own; fails the test and returns an empty response when there
+// is no answer.
 RawResponse exchange_raw(std::uint16_t port, std::string_view bytes);
 
 // The access record of that request id; waits up to 10 s. Null when it never came.
-nlohmann::json access_record(const Fleet& fleet, const std::string& request_id, std::size_t index = 0);
+nlohmann::json access_record(
+    const Fleet& fleet, const std::string& request_id, std::size_t index = 0
+);
 
 // All access records written so far.
 std::vector<nlohmann::json> access_records(const Fleet& fleet, std::size_t index = 0);
+
+// The failed attempts in an answer's access record, as JSON text; "none" when there were none.
+std::string failed_attempts(const Fleet& fleet, const RawResponse& answer);
 
 struct Sample {
     std::string family;
@@ -50,7 +56,9 @@ double attempts(const Fleet& fleet, const std::string& provider, const std::stri
 
 // Files under `folder` that hold `text`, less those named in `except`.
 std::vector<std::string> files_holding(
-    const std::filesystem::path& folder, std::string_view text, const std::vector<std::string>& except = {}
+    const std::filesystem::path& folder,
+    std::string_view text,
+    const std::vector<std::string>& except = {}
 );
 
 // A file that is removed at the end.

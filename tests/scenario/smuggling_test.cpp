@@ -1,4 +1,5 @@
-// Requests that two servers could read differently: refused, the connection closed, nothing passed on.
+// Requests that two servers could read differently: refused, the connection closed, nothing passed
+// on.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -33,7 +34,8 @@ std::vector<Attempt> attempts_at_framing() {
     std::string chunk = fmt::format("1b\r\n{}\r\n0\r\n\r\n", kGood);
     return {
         {"both lengths", head("Content-Length: 27\r\nTransfer-Encoding: chunked\r\n") + chunk},
-        {"both lengths, the other way round", head("Transfer-Encoding: chunked\r\nContent-Length: 4\r\n") + chunk},
+        {"both lengths, the other way round",
+         head("Transfer-Encoding: chunked\r\nContent-Length: 4\r\n") + chunk},
         {"two lengths", with_length("Content-Length: 3\r\n")},
         {"two equal lengths", with_length("Content-Length: 27\r\n")},
         {"a list of lengths", head("Content-Length: 27, 27\r\n") + kGood},
@@ -43,14 +45,20 @@ std::vector<Attempt> attempts_at_framing() {
         {"an empty length", head("Content-Length:\r\n") + kGood},
         {"a length beyond 64 bits", head("Content-Length: 99999999999999999999999\r\n") + kGood},
         {"a length with a space before the colon", head("Content-Length : 27\r\n") + kGood},
-        {"two codings", head("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n") + chunk},
+        {"two codings", head("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n") + chunk
+        },
         {"a list of codings", head("Transfer-Encoding: gzip, chunked\r\n") + chunk},
         {"chunked twice", head("Transfer-Encoding: chunked, chunked\r\n") + chunk},
         {"an unknown coding", head("Transfer-Encoding: xchunked\r\n") + chunk},
         {"identity", head("Transfer-Encoding: identity\r\n") + chunk},
-        {"a vertical tab before the coding", head("Transfer-Encoding:\x0b" "chunked\r\n") + chunk},
+        {"a vertical tab before the coding",
+         head("Transfer-Encoding:\x0b"
+              "chunked\r\n"
+         ) + chunk},
         {"a coding in HTTP/1.0",
-         fmt::format("POST /v1/messages HTTP/1.0\r\n{}Transfer-Encoding: chunked\r\n\r\n{}", kHost, chunk)},
+         fmt::format(
+             "POST /v1/messages HTTP/1.0\r\n{}Transfer-Encoding: chunked\r\n\r\n{}", kHost, chunk
+         )},
     };
 }
 
@@ -63,7 +71,8 @@ std::vector<Attempt> attempts_at_chunks() {
         {"a negative chunk size", with_chunks("-1b\r\n" + good + "\r\n0\r\n\r\n")},
         {"a signed chunk size", with_chunks("+1b\r\n" + good + "\r\n0\r\n\r\n")},
         {"a space before the chunk size", with_chunks(" 1b\r\n" + good + "\r\n0\r\n\r\n")},
-        {"a chunk size that overflows", with_chunks("1000000000000001b\r\n" + good + "\r\n0\r\n\r\n")},
+        {"a chunk size that overflows",
+         with_chunks("1000000000000001b\r\n" + good + "\r\n0\r\n\r\n")},
         {"a chunk size ended by LF", with_chunks("1b\n" + good + "\r\n0\r\n\r\n")},
         {"a chunk ended by LF", with_chunks("1b\r\n" + good + "\n0\r\n\r\n")},
         {"a chunk longer than it says", with_chunks("1a\r\n" + good + "\r\n0\r\n\r\n")},
@@ -75,7 +84,8 @@ std::vector<Attempt> attempts_at_the_head() {
     return {
         {"a folded header", with_length("X-Folded: one\r\n two\r\n")},
         {"a header folded by a tab", with_length("X-Folded: one\r\n\ttwo\r\n")},
-        {"a first line that begins with a space", fmt::format("POST /v1/messages HTTP/1.1\r\n Host: h\r\n\r\n")},
+        {"a first line that begins with a space",
+         fmt::format("POST /v1/messages HTTP/1.1\r\n Host: h\r\n\r\n")},
         {"NUL in a value", with_length("X-Nul: a\0b\r\n"s)},
         {"NUL in a name", with_length("X-\0Nul: a\r\n"s)},
         {"NUL in the target", "POST /v1/messages\0 HTTP/1.1\r\nHost: h\r\n\r\n"s},
@@ -126,7 +136,8 @@ class Smuggling : public testing::Test {
 
     void expect_all_refused(const std::vector<Attempt>& attempts) {
         for (const Attempt& attempt : attempts) {
-            for (std::size_t split : {std::size_t{0}, std::size_t{11}}) expect_refused(attempt, split);
+            for (std::size_t split : {std::size_t{0}, std::size_t{11}})
+                expect_refused(attempt, split);
         }
         EXPECT_EQ(provider_.connection_count(), 0u) << "something was passed on";
         // Nothing sticks: the next connection is served.
@@ -144,19 +155,28 @@ class Smuggling : public testing::Test {
     std::vector<std::string> ids_;
 };
 
-TEST_F(Smuggling, AmbiguousLengthsAreRefused) { expect_all_refused(attempts_at_framing()); }
+TEST_F(Smuggling, AmbiguousLengthsAreRefused) {
+    expect_all_refused(attempts_at_framing());
+}
 
-TEST_F(Smuggling, MalformedChunksAreRefused) { expect_all_refused(attempts_at_chunks()); }
+TEST_F(Smuggling, MalformedChunksAreRefused) {
+    expect_all_refused(attempts_at_chunks());
+}
 
-TEST_F(Smuggling, MalformedHeadsAreRefused) { expect_all_refused(attempts_at_the_head()); }
+TEST_F(Smuggling, MalformedHeadsAreRefused) {
+    expect_all_refused(attempts_at_the_head());
+}
 
 TEST_F(Smuggling, WhatIsOnlyUnusualIsServed) {
     std::string good(kGood);
     std::vector<Attempt> unusual = {
         {"a chunk extension", with_chunks("1b;name=\"value\"\r\n" + good + "\r\n0;x\r\n\r\n")},
-        {"a trailer", with_chunks("1b\r\n" + good + "\r\n0\r\nX-Trailer: 1\r\nContent-Length: 3\r\n\r\n")},
-        {"an upper-case chunk size with zeros", with_chunks("0001B\r\n" + good + "\r\n000\r\n\r\n")},
-        {"an upper-case coding", head("TRANSFER-ENCODING: Chunked\r\n") + "1b\r\n" + good + "\r\n0\r\n\r\n"},
+        {"a trailer",
+         with_chunks("1b\r\n" + good + "\r\n0\r\nX-Trailer: 1\r\nContent-Length: 3\r\n\r\n")},
+        {"an upper-case chunk size with zeros", with_chunks("0001B\r\n" + good + "\r\n000\r\n\r\n")
+        },
+        {"an upper-case coding",
+         head("TRANSFER-ENCODING: Chunked\r\n") + "1b\r\n" + good + "\r\n0\r\n\r\n"},
         {"a length with zeros", head("content-length: 0027\r\n") + good},
         {"an empty line first", "\r\n\r\n" + with_length("")},
         {"one byte a chunk", with_chunks([&] {
