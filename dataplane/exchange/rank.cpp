@@ -157,6 +157,11 @@ Plan rank(const RankInput& input) {
     if (plan.candidates.empty()) {
         for (const Route* route : input.routes) add_route(plan, *route, input, Accept::kBenched);
         plan.panic = !plan.candidates.empty();
+        std::erase_if(plan.skipped, [&](const SkippedCandidate& skipped) {
+            return std::any_of(plan.candidates.begin(), plan.candidates.end(), [&](const auto& candidate) {
+                return candidate.provider == skipped.provider;
+            });
+        });
     }
     return plan;
 }
