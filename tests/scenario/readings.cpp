@@ -54,6 +54,9 @@ std::string family_of(const std::string& name, const std::map<std::string, std::
     return {};
 }
 
+// 60 MiB on a loaded machine, under a sanitizer.
+constexpr std::chrono::seconds kLargeBodyPatience{60};
+
 }  // namespace
 
 RawResponse exchange_raw(std::uint16_t port, std::string_view bytes) {
@@ -62,7 +65,7 @@ RawResponse exchange_raw(std::uint16_t port, std::string_view bytes) {
         ADD_FAILURE() << "cannot connect: " << client.error().text();
         return {};
     }
-    Result<RawResponse> response = client->exchange(bytes);
+    Result<RawResponse> response = client->exchange(bytes, kLargeBodyPatience);
     if (!response) {
         ADD_FAILURE() << "no answer: " << response.error().text();
         return {};
