@@ -44,9 +44,10 @@ net::awaitable<void> Exchange::try_candidates(const Plan& plan) {
         if (client_gone_) break;
         if (verdict.failure == FailureClass::kNone) {
             keep_session(provider);
+            good_so_far_ = true;
             co_await relay(candidate);
             // Only now: a provider that begins every answer well and breaks it is not in good health.
-            if (record_.outcome != Outcome::kStreamBroken) note(provider, verdict);
+            if (good_so_far_) note(provider, verdict);
             co_return;
         }
         note(provider, verdict);

@@ -98,6 +98,7 @@ class Exchange {
     std::size_t whole_events();
     boost::asio::awaitable<ErrorCode> forward(std::string_view head, std::size_t bytes, bool last);
     boost::asio::awaitable<void> cut(const Candidate& candidate, const ReadStatus& status);
+    void note_error_event(const Provider& provider);
 
     // reply.cpp
     boost::asio::awaitable<void> fail(LocalFailure failure);
@@ -147,6 +148,8 @@ class Exchange {
     std::size_t events_scanned_ = 0;
     bool saw_message_stop_ = false;
     bool saw_error_event_ = false;
+    std::string error_event_;      // its data
+    bool good_so_far_ = false;     // judged good, and not yet noted
     std::size_t attempts_ = 0;
     UnixMs attempt_began_ = 0;
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <utility>
 
 #include "base/net.hpp"
 #include "dataplane/exchange/exchange.hpp"
@@ -56,7 +57,10 @@ std::size_t Exchange::whole_events() {
     while (auto event = events_.next(response_->body().substr(events_scanned_))) {
         events_scanned_ += event->size;
         if (event->kind == wire::SseKind::kMessageStop) saw_message_stop_ = true;
-        if (event->kind == wire::SseKind::kError) saw_error_event_ = true;
+        if (event->kind == wire::SseKind::kError) {
+            saw_error_event_ = true;
+            error_event_ = event->data;
+        }
     }
     return events_scanned_;
 }
@@ -111,6 +115,7 @@ net::awaitable<void> Exchange::relay(const Candidate& candidate) {
         bool last = response_->complete();
         // A stream that says it is complete, but has neither message_stop nor an error, was cut.
         bool was_cut = last && stream && !saw_message_stop_ && !saw_error_event_;
+        if (saw_error_event_) note_error_event(*candidate.provider);
         ErrorCode failed = co_await forward(head, bytes, last && !was_cut);
         head.clear();
         if (failed || client_gone_) {
@@ -129,8 +134,8 @@ net::awaitable<void> Exchange::relay(const Candidate& candidate) {
             record_.outcome = Outcome::kDownstreamDisconnect;
             co_return;
         }
-        if (status.kind == ReadStatus::Kind::kFailed && saw_message_stop_) {
-            // The whole answer is here; only the transfer's end is missing.
+        if (status.kind == ReadStatus::Kind::kFailed && (saw_message_stop_ || saw_error_event_)) {
+            // The whole answer is here, or all that comes of it; only the transfer's end is missing.
             ErrorCode unsent = co_await forward({}, 0, true);
             if (unsent) client_gone_ = true;
             break;
@@ -140,10 +145,20 @@ net::awaitable<void> Exchange::relay(const Candidate& candidate) {
     if (framing.framing == Framing::kUntilClose) close_after_ = true;
 }
 
+// The provider ended its stream with an error of its own, which goes to the client as it is.
+void Exchange::note_error_event(const Provider& provider) {
+    record_.outcome = Outcome::kUpstreamError;
+    // Before the write: many clients leave as soon as they have read the error.
+    if (std::exchange(good_so_far_, false)) {
+        note(provider, classify_error_object(error_event_, provider, settings()));
+    }
+}
+
 // The upstream broke after the commit. Nothing is replayed; the client learns of it by an `error` event (in a stream) and by
 // a connection that ends before its body does.
 net::awaitable<void> Exchange::cut(const Candidate& candidate, const ReadStatus& status) {
     record_.outcome = Outcome::kStreamBroken;
+    good_so_far_ = false;
     close_after_ = true;
     log_failure(fmt::format("Provider {} broke its answer: {}", candidate.provider->name, status.detail));
     note(

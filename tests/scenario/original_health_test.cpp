@@ -156,13 +156,17 @@ TEST_F(OriginalHealth, APatternInAnErrorBodyMakesAClientFaultTheProviders) {
         SCOPED_TRACE(stream);
         a_.set_script(script_of({refused}));
         start(
-            "  unhealthy_threshold: 1\n"
+            "  unhealthy_threshold: 2\n"
             "  unhealthy_response_body_patterns: ['\"error\"\\s*:\\s*\"[^\"]*INSUFFICIENT']\n"
         );
-        RawResponse answer = fleet_->ask(stream ? streamed() : unstreamed());
-        EXPECT_EQ(answer.status, 200u);
-        EXPECT_EQ(answer.header("x-provider-used"), "b");
-        EXPECT_TRUE(wait_for_health(*fleet_, "a", false));
+        for (unsigned hits : {1u, 2u}) {
+            ClaudeCodeRequest request = stream ? streamed() : unstreamed();
+            RawResponse answer = fleet_->ask(in_session(request, fmt::format("hit-{}", hits)));
+            EXPECT_EQ(answer.status, 200u);
+            EXPECT_EQ(answer.header("x-provider-used"), "b");
+            EXPECT_TRUE(wait_for_failures(*fleet_, "a", hits));
+        }
+        EXPECT_EQ(a()["healthy"], false);
     }
 }
 
@@ -207,6 +211,52 @@ TEST_F(OriginalHealth, RequestsThatFailTogetherCountOnce) {
     ASSERT_TRUE(wait_for_failures(*fleet_, "a", 1));
     EXPECT_EQ(ask(), "b");
     EXPECT_TRUE(wait_for_health(*fleet_, "a", false));
+}
+
+TEST_F(OriginalHealth, AnAnswerThatBreaksCountsAgainstItsProvider) {
+    a_.set_script(script_of({break_step(Break::How::kClose, Break::After::kEvents, 5)}));
+    start("  unhealthy_threshold: 1\n");
+    RawResponse answer = fleet_->ask(in_session(streamed(), "broken"));
+    EXPECT_EQ(answer.header("x-provider-used"), "a");
+    EXPECT_NE(answer.end, BodyEnd::kComplete);
+    ASSERT_TRUE(wait_for_health(*fleet_, "a", false));
+    EXPECT_THAT(a()["cause"].get<std::string>(), HasSubstr("broken_stream"));
+    EXPECT_EQ(ask(), "b");
+}
+
+TEST_F(OriginalHealth, AnErrorEventInTheMiddleOfAStreamCountsToo) {
+    Step step = saying("some text before the error");
+    step.error_event = ErrorEvent{5, {"overloaded_error", "Overloaded in the middle"}};
+    a_.set_script(script_of({step}));
+    start("  unhealthy_threshold: 1\n");
+    RawResponse answer = fleet_->ask(in_session(streamed(), "overloaded"));
+    EXPECT_EQ(answer.header("x-provider-used"), "a");
+    EXPECT_THAT(answer.body, HasSubstr("Overloaded in the middle"));
+    EXPECT_EQ(
+        access_record(*fleet_, answer.header("x-balancer-request-id"))["outcome"], "upstream_error"
+    );
+    ASSERT_TRUE(wait_for_health(*fleet_, "a", false));
+    EXPECT_THAT(a()["cause"].get<std::string>(), HasSubstr("overloaded"));
+    EXPECT_EQ(attempts(*fleet_, "a", "overloaded"), 1);
+    EXPECT_EQ(attempts(*fleet_, "a", "none"), 0);
+}
+
+TEST_F(OriginalHealth, AClientThatLeavesSaysNothingOfTheProvider) {
+    Step slow = saying("never heard to its end");
+    slow.message.event_gap = milliseconds(200);
+    a_.set_script(script_of({failing(500, "1"), slow, failing(500, "2")}));
+    start("  unhealthy_threshold: 5\n");
+    EXPECT_EQ(ask(), "b");
+    ASSERT_TRUE(wait_for_failures(*fleet_, "a", 1));
+    Result<RawClient> client = RawClient::connect(fleet_->port());
+    ASSERT_TRUE(client);
+    ASSERT_TRUE(client->send(claude_code_request(in_session(streamed(), "leaves"))));
+    ASSERT_TRUE(client->read_head());
+    client->close();
+    ASSERT_TRUE(a_.wait_for_abandoned(1));
+    // Neither a success, which would have cleared the first failure, nor a failure.
+    EXPECT_EQ(ask(), "b");
+    EXPECT_TRUE(wait_for_failures(*fleet_, "a", 2));
 }
 
 TEST_F(OriginalHealth, WhatOneDataPlaneSeesBenchesForTheOther) {
