@@ -15,6 +15,12 @@ void append_status_line(std::string& out, unsigned status) {
     fmt::format_to(std::back_inserter(out), "HTTP/1.1 {} {}\r\n", status, words);
 }
 
+// Said by append_own: a provider that is a balancer too says the same of its own.
+bool is_ours(std::string_view name) {
+    return equals_lower(name, "content-length") || equals_lower(name, "x-provider-used") ||
+           equals_lower(name, "x-balancer-request-id");
+}
+
 void append_own(std::string& out, const BodyFraming& body, const OwnHeaders& own) {
     if (body.framing == Framing::kChunked) {
         out.append("transfer-encoding: chunked\r\n");
@@ -35,10 +41,7 @@ void append_relayed_head(
 ) {
     append_status_line(out, upstream.status);
     for (const HeaderField& field : upstream.fields) {
-        if (equals_lower(field.name, "content-length") || equals_lower(field.name, "x-provider-used") ||
-            is_hop_by_hop(field.name, upstream.fields)) {
-            continue;
-        }
+        if (is_ours(field.name) || is_hop_by_hop(field.name, upstream.fields)) continue;
         out.append(field.name).append(": ").append(field.value).append("\r\n");
     }
     append_own(out, body, own);

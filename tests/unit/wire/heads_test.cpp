@@ -81,6 +81,18 @@ TEST(DownstreamHead, PassesTheProvidersHeadersAndFramesTheBodyItself) {
     );
 }
 
+TEST(DownstreamHead, SaysOurNamesOnceWhenTheProviderIsABalancerToo) {
+    ResponseHead head = *parse_response_head(
+        "HTTP/1.1 200 OK\r\nx-balancer-request-id: bal_theirs\r\nX-Provider-Used: theirs\r\n"
+        "content-length: 2\r\n\r\n",
+        ResponseTo::kOther
+    );
+    std::string out;
+    append_relayed_head(out, head, {Framing::kLength, 2}, {"bal_1", "alpha", false});
+    EXPECT_EQ(out.find("theirs"), std::string::npos) << out;
+    EXPECT_NE(out.find("x-balancer-request-id: bal_1\r\nx-provider-used: alpha\r\n"), std::string::npos) << out;
+}
+
 TEST(ErrorReply, IsTheApisShapeAndItsRetryAfterStaysUnderAMinute) {
     LocalError error;
     error.status = 503;
