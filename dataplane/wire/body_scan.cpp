@@ -218,6 +218,23 @@ bool is_error_object(std::string_view body) {
     return false;
 }
 
+namespace {
+
+// By iteration and not by key: a lookup after one that met malformed JSON crashes in simdjson.
+void read_error_member(ondemand::object error, ErrorWords& words) {
+    for (auto result : error) {
+        ondemand::field field;
+        if (std::move(result).get(field)) return;
+        std::string* word = field.key().unsafe_is_equal("type")      ? &words.type
+                            : field.key().unsafe_is_equal("message") ? &words.message
+                                                                     : nullptr;
+        std::string_view text;
+        if (word != nullptr && field.value().get_string().get(text) == simdjson::SUCCESS) *word = text;
+    }
+}
+
+}  // namespace
+
 ErrorWords read_error_words(std::string_view body) {
     ErrorWords words;
     simdjson::padded_string padded(body);
@@ -225,15 +242,18 @@ ErrorWords read_error_words(std::string_view body) {
     ondemand::document document;
     ondemand::object object;
     if (parser.iterate(padded).get(document) || document.get_object().get(object)) return words;
-    ondemand::value error;
-    if (object["error"].get(error)) return words;
-    std::string_view text;
-    ondemand::object inner;
-    if (error.get_object().get(inner) == simdjson::SUCCESS) {
-        if (inner["type"].get_string().get(text) == simdjson::SUCCESS) words.type = text;
-        if (inner["message"].get_string().get(text) == simdjson::SUCCESS) words.message = text;
-    } else if (error.get_string().get(text) == simdjson::SUCCESS) {
-        words.message = text;
+    for (auto result : object) {
+        ondemand::field field;
+        if (std::move(result).get(field)) return words;
+        if (!field.key().unsafe_is_equal("error")) continue;
+        ondemand::object inner;
+        std::string_view text;
+        if (field.value().get_object().get(inner) == simdjson::SUCCESS) {
+            read_error_member(inner, words);
+        } else if (field.value().get_string().get(text) == simdjson::SUCCESS) {
+            words.message = text;
+        }
+        return words;
     }
     return words;
 }

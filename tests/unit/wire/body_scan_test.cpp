@@ -121,6 +121,8 @@ TEST(ErrorObject, IsToldFromAMessage) {
     EXPECT_EQ(words.message, "m");
     EXPECT_EQ(read_error_words(R"({"error":"plain"})").message, "plain");
     EXPECT_EQ(read_error_words("<html>").message, "");
+    // A look-up by key behind malformed JSON crashed in simdjson (found by fuzzing).
+    EXPECT_EQ(read_error_words(R"({"type":"error","error":{"]type":"overl":"m"})").message, "");
 }
 
 }  // namespace

@@ -1,0 +1,30 @@
+// Fuzz targets: one function for each parser of bytes from outside. Each checks what must hold for
+// any input and aborts (BALANCER_CHECK) when it does not; the sanitizers see the rest.
+// Deterministic, no I/O, no state that a result depends on. Not thread-safe.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace balancer::fuzz {
+
+void http_head(std::string_view bytes);
+void chunked(std::string_view bytes);
+void sse(std::string_view bytes);
+void body(std::string_view bytes);
+void text(std::string_view bytes);
+
+// `seeds` are good and nearly good inputs; `words` are what a mutation inserts to get further than
+// chance would.
+struct Target {
+    std::string_view name;
+    void (*run)(std::string_view bytes);
+    std::vector<std::string> seeds;
+    std::vector<std::string> words;
+};
+
+const std::vector<Target>& targets();
+
+}  // namespace balancer::fuzz
