@@ -134,28 +134,38 @@ struct Log::Sinks {
     std::shared_ptr<spdlog::logger> people;
     std::shared_ptr<spdlog::logger> file;
     std::string file_path;
+    bool color = true;
     std::atomic<LogLevel> level{LogLevel::kInfo};
 };
 
+namespace {
+
+std::shared_ptr<spdlog::logger> people_logger(const std::string& program, bool color) {
+    auto mode = color ? spdlog::color_mode::automatic : spdlog::color_mode::never;
+    auto sink = std::make_shared<spdlog::sinks::stderr_color_sink_mt>(mode);
+    auto logger = std::make_shared<spdlog::logger>(program, std::move(sink));
+    logger->set_level(spdlog::level::debug);
+    logger->set_pattern("%H:%M:%S.%e %^%-7l%$ %v");
+    return logger;
+}
+
+}  // namespace
+
 Log::Log(std::string program) : sinks_(std::make_unique<Sinks>()) {
     sinks_->program = std::move(program);
-    auto sink = std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
-    sinks_->people = std::make_shared<spdlog::logger>(sinks_->program, std::move(sink));
-    sinks_->people->set_level(spdlog::level::debug);
-    sinks_->people->set_pattern("%H:%M:%S.%e %^%-7l%$ %v");
+    sinks_->people = people_logger(sinks_->program, sinks_->color);
 }
 
 Log::~Log() = default;
 
 void Log::set_level(LogLevel level) { sinks_->level = level; }
 
+// A sink's colour mode must not change while others log to it: a new one takes its place.
 void Log::set_color(bool color) {
-    auto* sink = dynamic_cast<spdlog::sinks::stderr_color_sink_mt*>(
-        sinks_->people->sinks().front().get()
-    );
-    if (sink != nullptr) {
-        sink->set_color_mode(color ? spdlog::color_mode::automatic : spdlog::color_mode::never);
-    }
+    std::lock_guard lock(sinks_->mutex);
+    if (color == sinks_->color) return;
+    sinks_->color = color;
+    sinks_->people = people_logger(sinks_->program, color);
 }
 
 Result<void> Log::set_file(const std::string& path) {
@@ -201,13 +211,14 @@ void Log::emit(
     for (char& c : line) {
         if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
     }
-    sinks_->people->log(to_spdlog(level), "{}", line);
-
+    std::shared_ptr<spdlog::logger> people;
     std::shared_ptr<spdlog::logger> file;
     {
         std::lock_guard lock(sinks_->mutex);
+        people = sinks_->people;
         file = sinks_->file;
     }
+    people->log(to_spdlog(level), "{}", line);
     if (!file) return;
     static constexpr std::array<std::string_view, 4> kLevels = {"debug", "info", "warning", "error"};
     std::string json = fmt::format(

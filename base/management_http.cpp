@@ -4,6 +4,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
@@ -21,6 +22,7 @@ using tcp = net::ip::tcp;
 struct ManagementHttp::State : std::enable_shared_from_this<State> {
     static constexpr std::size_t kConnectionsMax = 256;
     static constexpr std::chrono::seconds kIdle{30};
+    static constexpr std::chrono::milliseconds kAcceptPause{50};
     static constexpr std::size_t kBodyBytesMax = 1 << 20;
 
     net::io_context& context;
@@ -36,7 +38,13 @@ struct ManagementHttp::State : std::enable_shared_from_this<State> {
         for (;;) {
             auto [ec, socket] = co_await self->acceptor.async_accept(kNoThrow);
             if (ec == net::error::operation_aborted || !self->acceptor.is_open()) co_return;
-            if (ec || self->open.size() >= kConnectionsMax) continue;
+            if (ec) {
+                // Out of descriptors: the same error would come at once, and without end.
+                net::steady_timer pause(self->context, kAcceptPause);
+                co_await pause.async_wait(kNoThrow);
+                continue;
+            }
+            if (self->open.size() >= kConnectionsMax) continue;
             net::co_spawn(self->context, serve(self, std::move(socket)), net::detached);
         }
     }

@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "base/descriptors.hpp"
 #include "controlplane/flags.hpp"
 #include "controlplane/server.hpp"
 
@@ -13,6 +14,7 @@ int main(int argc, char** argv) {
     controlplane::ServerOptions options;
     if (std::optional<int> ended = controlplane::parse_flags(argc, argv, options)) return *ended;
 
+    raise_descriptor_limit();
     Log log("balancer-controlplane");
     controlplane::Server server(log, std::move(options));
     auto started = server.start();

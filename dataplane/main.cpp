@@ -9,6 +9,7 @@
 #include <iostream>
 #include <thread>
 
+#include "base/descriptors.hpp"
 #include "base/file.hpp"
 #include "base/log.hpp"
 #include "dataplane/server.hpp"
@@ -89,6 +90,7 @@ int main(int argc, char** argv) {
     if (ec) return fail(fmt::format("cannot make {}: {}", control.state_dir.string(), ec.message()));
 
     std::signal(SIGPIPE, SIG_IGN);
+    std::uint64_t descriptors = balancer::raise_descriptor_limit();
     balancer::Log log("dataplane");
     balancer::dataplane::Server server(flags.server, log);
     balancer::Result<void> started = server.start();
@@ -100,7 +102,7 @@ int main(int argc, char** argv) {
         LogLevel::kInfo,
         LogEvent::kStarted,
         "The data plane is up.",
-        {{"version", BALANCER_VERSION}, {"id", control.id}, {"workers", flags.server.workers}}
+        {{"version", BALANCER_VERSION}, {"id", control.id}, {"workers", flags.server.workers}, {"descriptors", descriptors}}
     );
     // Signals have a context of their own: the management port goes on answering while the workers drain.
     boost::asio::io_context signals_context(1);
