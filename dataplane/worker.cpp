@@ -12,6 +12,18 @@ using tcp = net::ip::tcp;
 namespace {
 
 constexpr std::chrono::seconds kTidyEvery{5};
+// For a client that was let in at the last moment to send its request.
+constexpr std::chrono::seconds kFirstWords{1};
+// For a client to take the error that ends its answer.
+constexpr std::chrono::seconds kLastWords{2};
+
+// The same object under a reference count of its own: every request counts twice, and workers that did so on one count would
+// wait for each other's cache line.
+template <class T>
+std::shared_ptr<const T> counted_here(std::shared_ptr<const T> shared) {
+    auto holder = std::make_shared<std::shared_ptr<const T>>(std::move(shared));
+    return std::shared_ptr<const T>(holder, holder->get());
+}
 
 }  // namespace
 
@@ -35,21 +47,20 @@ void Worker::join() {
 void Worker::listen(tcp::acceptor acceptor) {
     auto shared = std::make_shared<tcp::acceptor>(std::move(acceptor));
     net::post(context_, [this, shared] {
-        ErrorCode ignored;
-        if (acceptor_) acceptor_->close(ignored);
+        stop_accepting();
         acceptor_ = shared;
         state_.tasks.spawn(accept_loop(shared));
     });
 }
 
 void Worker::publish(std::shared_ptr<const Snapshot> snapshot) {
-    net::post(context_, [this, moved = std::move(snapshot)]() mutable {
+    net::post(context_, [this, moved = counted_here(std::move(snapshot))]() mutable {
         state_.snapshot = std::move(moved);
     });
 }
 
 void Worker::publish(std::shared_ptr<const HealthView> health) {
-    net::post(context_, [this, moved = std::move(health)]() mutable {
+    net::post(context_, [this, moved = counted_here(std::move(health))]() mutable {
         state_.health = std::move(moved);
     });
 }
@@ -70,10 +81,10 @@ void Worker::stop(SteadyTime until) {
     net::post(context_, [this, until] {
         stopping_ = true;
         cut_at_ = until;
+        idle_close_at_ = steady_now() + kFirstWords;
         state_.draining = true;
-        ErrorCode ignored;
-        if (acceptor_) acceptor_->close(ignored);
         for (Connection* connection : connections_) connection->close_when_idle();
+        stop_accepting();
         finish_if_idle();
     });
 }
@@ -96,8 +107,16 @@ void Worker::on_tick() {
         next_tidy_ = now + kTidyEvery;
         state_.pool.tidy(now);
     }
-    if (stopping_ && now >= cut_at_) {
+    if (now >= idle_close_at_) {
+        idle_close_at_ = SweepEntry::kNever;
+        for (Connection* connection : connections_) connection->close_when_idle();
+    }
+    if (now >= cut_at_) {
         cut_at_ = SweepEntry::kNever;
+        close_at_ = now + kLastWords;
+        for (Connection* connection : connections_) connection->end_exchange();
+    }
+    if (now >= close_at_) {
         for (Connection* connection : connections_) connection->close_now();
     }
     finish_if_idle();
@@ -113,14 +132,28 @@ net::awaitable<void> Worker::accept_loop(std::shared_ptr<tcp::acceptor> acceptor
             co_await pause.async_wait(kNoThrow);
             continue;
         }
-        std::uint32_t limit = state_.snapshot ? state_.snapshot->settings.connections : 10'000;
-        if (connections_.size() >= std::max(1U, limit / process_.workers)) {
-            ErrorCode ignored;
-            socket.close(ignored);
-            continue;
-        }
-        state_.tasks.spawn(serve(std::move(socket)));
+        admit(std::move(socket));
     }
+}
+
+void Worker::admit(tcp::socket socket) {
+    std::uint32_t limit = state_.snapshot ? state_.snapshot->settings.connections : 10'000;
+    if (connections_.size() >= std::max(1U, limit / process_.workers)) return;  // closes it
+    state_.tasks.spawn(serve(std::move(socket)));
+}
+
+// The kernel has let clients in that nobody has accepted yet; a listener that is closed before would reset them.
+void Worker::stop_accepting() {
+    if (!acceptor_) return;
+    ErrorCode ec;
+    acceptor_->non_blocking(true, ec);
+    while (!ec) {
+        tcp::socket socket(context_);
+        acceptor_->accept(socket, ec);
+        if (!ec) admit(std::move(socket));
+    }
+    acceptor_->close(ec);
+    acceptor_.reset();
 }
 
 net::awaitable<void> Worker::serve(tcp::socket socket) {

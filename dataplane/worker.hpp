@@ -29,7 +29,8 @@ class Worker {
     void publish(std::shared_ptr<const HealthView> health);
     void log_access_to(std::string path);
 
-    // Accepts no more, ends idle connections, lets running exchanges end; those left at `until` are cut. The thread ends then.
+    // Accepts what is queued and then no more, ends idle connections, lets running exchanges end; those left at `until` end with an
+    // error. The thread ends then.
     void stop(SteadyTime until);
     void join();
 
@@ -39,6 +40,8 @@ class Worker {
   private:
     boost::asio::awaitable<void> accept_loop(std::shared_ptr<boost::asio::ip::tcp::acceptor> acceptor);
     boost::asio::awaitable<void> serve(boost::asio::ip::tcp::socket socket);
+    void admit(boost::asio::ip::tcp::socket socket);
+    void stop_accepting();
     void on_tick();
     void finish_if_idle();
 
@@ -49,7 +52,9 @@ class Worker {
     std::shared_ptr<boost::asio::ip::tcp::acceptor> acceptor_;
     std::unordered_set<Connection*> connections_;
     SteadyTime next_tidy_;
+    SteadyTime idle_close_at_ = SweepEntry::kNever;
     SteadyTime cut_at_ = SweepEntry::kNever;
+    SteadyTime close_at_ = SweepEntry::kNever;
     bool stopping_ = false;
     std::thread thread_;
 };

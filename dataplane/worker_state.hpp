@@ -12,6 +12,7 @@
 #include "dataplane/retry_budget.hpp"
 #include "dataplane/sweep.hpp"
 #include "dataplane/telemetry/access_log.hpp"
+#include "dataplane/telemetry/log_allowance.hpp"
 #include "dataplane/telemetry/metrics.hpp"
 #include "dataplane/upstream/connector.hpp"
 #include "dataplane/upstream/pool.hpp"
@@ -40,6 +41,7 @@ struct WorkerState {
     wire::BodyScanner scanner;
     WorkerMetrics metrics;  // readable from any thread
     AccessLog access_log;
+    LogAllowance failures_logged;
     RetryBudget retry_budget;
     TaskGroup tasks;
     std::mt19937_64 random;

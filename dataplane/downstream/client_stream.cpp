@@ -119,6 +119,12 @@ void ClientStream::close() {
     socket_.close(ignored);
 }
 
+void ClientStream::break_off() {
+    ErrorCode ignored;
+    socket_.set_option(tcp::socket::linger(true, 0), ignored);
+    close();
+}
+
 net::awaitable<void> ClientStream::linger() {
     ErrorCode ec;
     socket_.shutdown(tcp::socket::shutdown_send, ec);

@@ -47,6 +47,9 @@ class ClientStream {
 
     void close();
 
+    // Closes with a reset, so that the client cannot take what it has for all there is.
+    void break_off();
+
     // After an answer to a request whose body was not read: ends our side and takes what still comes for up to 2 s, since
     // closing with unread bytes resets the connection and the client may lose the answer.
     boost::asio::awaitable<void> linger();

@@ -15,6 +15,14 @@ constexpr std::chrono::seconds kHeadTime{20};
 constexpr std::size_t kInputBytes = 16384;
 constexpr std::size_t kHeadBytesWithoutSnapshot = 64U << 10;
 
+void drop_empty_lines(Buffer& input) {
+    std::size_t empty = 0;
+    while (input.view().substr(empty).starts_with("\r\n")) empty += 2;
+    if (empty == 0) return;
+    std::memmove(input.data(), input.data() + empty, input.size() - empty);
+    input.resize(input.size() - empty);
+}
+
 }  // namespace
 
 Connection::Connection(WorkerState& worker, net::ip::tcp::socket socket)
@@ -25,8 +33,13 @@ void Connection::close_when_idle() {
     if (idle_) client_.close();
 }
 
-void Connection::close_now() {
+void Connection::end_exchange() {
     closing_ = true;
+    if (exchange_ != nullptr) exchange_->end_early();
+}
+
+void Connection::close_now() {
+    end_exchange();
     client_.close();
 }
 
@@ -61,10 +74,7 @@ net::awaitable<Connection::Next> Connection::read_head(Buffer& input, std::size_
     wire::HeadScan scan;
     for (;;) {
         // Empty lines before a request line are passed over (RFC 9112 section 2.2).
-        while (scan.scanned == 0 && input.view().starts_with("\r\n")) {
-            std::memmove(input.data(), input.data() + 2, input.size() - 2);
-            input.resize(input.size() - 2);
-        }
+        if (scan.scanned == 0) drop_empty_lines(input);
         scan = wire::scan_head(input.view(), scan.scanned);
         if (scan.state == wire::HeadScan::State::kBad) {
             co_await refuse(400, scan.problem);
@@ -103,7 +113,9 @@ net::awaitable<void> Connection::run() {
         Exchange::After after = Exchange::After::kClose;
         {
             Exchange exchange(worker_, client_, *head, input, head_size);
+            exchange_ = &exchange;
             after = co_await exchange.run();
+            exchange_ = nullptr;
         }
         if (after == Exchange::After::kLinger) co_await client_.linger();
         if (after != Exchange::After::kKeepAlive) break;

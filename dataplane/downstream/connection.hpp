@@ -9,6 +9,8 @@
 
 namespace balancer::dataplane {
 
+class Exchange;
+
 // Lives and dies on one worker; registered there so that a stop can close it.
 class Connection {
   public:
@@ -19,6 +21,11 @@ class Connection {
 
     // Drain: closes at once when no exchange is running, else after it.
     void close_when_idle();
+
+    // The drain's time is over: the answer that is under way ends with an error, and the connection after it.
+    void end_exchange();
+
+    // The client has not taken that in time either.
     void close_now();
 
   private:
@@ -29,6 +36,7 @@ class Connection {
 
     WorkerState& worker_;
     ClientStream client_;
+    Exchange* exchange_ = nullptr;  // the one that runs
     bool idle_ = true;
     bool closing_ = false;
 };

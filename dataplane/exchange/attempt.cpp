@@ -7,13 +7,15 @@
 #include "base/ascii.hpp"
 #include "base/net.hpp"
 #include "dataplane/exchange/exchange.hpp"
+#include "dataplane/upstream/early_head.hpp"
 #include "dataplane/wire/upstream_head.hpp"
 
 namespace balancer::dataplane {
 namespace {
 
 constexpr Milliseconds kPermitPoll{20};
-constexpr Milliseconds kEarlyAnswerPoll{250};
+// A pooled connection that ends so soon behind the request was dead before it; later, somebody may be at work on the request.
+constexpr std::chrono::seconds kDeadWithin{1};
 
 }  // namespace
 
@@ -21,12 +23,13 @@ net::awaitable<void> Exchange::try_candidates(const Plan& plan) {
     SteadyTime now = worker_.sweep.now();
     worker_.retry_budget.request(now);
     co_await simulate_delay();
-    for (std::size_t i = 0; i < plan.candidates.size() && !client_gone_; ++i) {
+    for (std::size_t i = 0; i < plan.candidates.size() && !over(); ++i) {
         const Candidate& candidate = plan.candidates[i];
         const Provider& provider = *candidate.provider;
         bool last = i + 1 == plan.candidates.size();
+        others_left_ = !last;
         bool permitted = co_await take_permit(plan, candidate, last && attempts_ == 0);
-        if (client_gone_) break;
+        if (over()) break;
         if (!permitted) continue;
         if (attempts_ > 0) {
             double min_per_s = static_cast<double>(settings().retry_budget_min_per_s) /
@@ -50,6 +53,7 @@ net::awaitable<void> Exchange::try_candidates(const Plan& plan) {
             if (good_so_far_) note(provider, verdict);
             co_return;
         }
+        if (ending_) break;
         note(provider, verdict);
         if (!moves_on(verdict, provider)) {
             // The original's way: the client's retry goes to the same provider.
@@ -63,6 +67,7 @@ net::awaitable<void> Exchange::try_candidates(const Plan& plan) {
         record_.outcome = Outcome::kDownstreamDisconnect;
         co_return;
     }
+    if (ending_) co_return co_await fail(shutting_down());
     co_await give_up(plan);
 }
 
@@ -83,7 +88,7 @@ net::awaitable<bool> Exchange::take_permit(const Plan& plan, const Candidate& ca
             permit_ = &provider;
             co_return true;
         }
-        if (!wait || plan.panic || client_gone_ || steady_now() >= until) break;
+        if (!wait || plan.panic || over() || steady_now() >= until) break;
         net::steady_timer timer(worker_.context, kPermitPoll);
         co_await timer.async_wait(kNoThrow);
     }
@@ -103,19 +108,19 @@ net::awaitable<ConnectFailure> Exchange::connect(
     ConnectFailure failed =
         co_await worker_.connector.connect(*connection.stream, provider, timeouts(provider).connect);
     active_ = nullptr;
-    worker_.metrics.pool_made.add();
+    if (failed.failure == FailureClass::kNone) worker_.metrics.pool_made.add();
     co_return failed;
 }
 
 // Sends the request and reads the answer's head into response_.
-net::awaitable<ReadStatus> Exchange::ask(PooledConnection connection, const Provider& provider) {
+net::awaitable<Exchange::Asked> Exchange::ask(PooledConnection connection, const Provider& provider) {
     std::string replacement;
     std::vector<std::string_view> pieces =
         wire::splice_body(body_.view(), fields_, record_.upstream_model, replacement);
     std::uint64_t length = 0;
     for (std::string_view piece : pieces) length += piece.size();
     std::string head;
-    wire::append_upstream_head(head, {head_, provider, length, balancer_key_});
+    wire::append_upstream_head(head, {head_, provider, length, balancer_keys_});
     std::vector<net::const_buffer> buffers;
     buffers.reserve(pieces.size() + 1);
     buffers.emplace_back(head.data(), head.size());
@@ -127,63 +132,65 @@ net::awaitable<ReadStatus> Exchange::ask(PooledConnection connection, const Prov
     times.idle = limits.idle;
     if (limits.total.count() > 0) times.total = steady_now() + limits.total;
     response_ = std::make_unique<UpstreamResponse>(std::move(connection), worker_.buffers, times);
+    asked_ = &provider;
     UpstreamStream& stream = response_->stream();
     active_ = &stream;
-    if (limits.idle.count() > 0) stream.set_deadline(std::min(times.total, steady_now() + limits.idle));
-    // A provider may answer (413, say) and stop reading before it has everything: its answer counts, not our write.
-    SweepEntry early_answer(worker_.sweep, [&stream, &early_answer] {
-        if (!stream.stop_writing_if_answered()) early_answer.arm(steady_now() + kEarlyAnswerPoll);
-    });
-    early_answer.arm(steady_now() + kEarlyAnswerPoll);
-    ErrorCode unsent = co_await stream.write(buffers);
-    early_answer.disarm();
+    EarlyHead early(worker_.context, worker_.sweep, worker_.tasks, *response_);
+    ErrorCode unsent = co_await stream.write(buffers, times.total, times.idle);
+    SteadyTime written = steady_now();
     if (unsent) response_->spoil();
-    if (stream.aborted()) {
-        co_return ReadStatus{
-            ReadStatus::Kind::kFailed,
-            stream.timed_out() ? FailureClass::kTimeout : FailureClass::kConnect,
-            "timeout while sending the request",
-        };
+    bool timed_out = stream.timed_out();
+    Asked asked;
+    asked.status = co_await early.finish();
+    if (asked.status.kind != ReadStatus::Kind::kFailed) co_return asked;
+    if (timed_out) asked.status.detail = "timeout while sending the request";
+    asked.dead = !response_->saw_bytes() && !stream.timed_out() &&
+                 (unsent || steady_now() - written < kDeadWithin);
+    co_return asked;
+}
+
+// Done with the answer in hand. Its connection goes back to the pool if it can carry another request.
+void Exchange::let_go() {
+    active_ = nullptr;
+    if (response_ && response_->reusable()) {
+        worker_.pool.give_back(*asked_, response_->take_connection(), steady_now());
     }
-    co_return co_await response_->read_head();
+    response_.reset();
 }
 
 net::awaitable<Verdict> Exchange::attempt(const Candidate& candidate) {
     const Provider& provider = *candidate.provider;
     record_.provider = provider.name;
     record_.upstream_model = std::string(candidate.model);
-    response_.reset();
-    SteadyTime asked = steady_now();
-    ReadStatus status;
-    PooledConnection connection = worker_.pool.take(provider, asked);
+    let_go();
+    Asked asked;
+    SteadyTime began = steady_now();
+    PooledConnection connection = worker_.pool.take(provider, began);
     bool pooled = connection.stream != nullptr;
     if (pooled) {
         worker_.metrics.pool_reused.add();
-        status = co_await ask(std::move(connection), provider);
+        asked = co_await ask(std::move(connection), provider);
     }
-    // A pooled connection that turns out dead before a byte of an answer counts against nobody.
-    bool dead = pooled && status.kind == ReadStatus::Kind::kFailed && !response_->saw_bytes() &&
-                status.failure != FailureClass::kTimeout;
-    if ((!pooled || dead) && !client_gone_) {
-        active_ = nullptr;
-        response_.reset();
+    // A pooled connection that turns out dead counts against nobody.
+    if ((!pooled || asked.dead) && !over()) {
+        let_go();
         PooledConnection fresh;
         ConnectFailure failed = co_await connect(provider, fresh);
         if (failed.failure != FailureClass::kNone) {
-            co_return classify_transport(failed.failure, std::move(failed.detail), settings());
+            Verdict verdict = classify_transport(failed.failure, std::move(failed.detail), settings());
+            if (failed.ours) verdict.counted = false;
+            co_return verdict;
         }
-        status = co_await ask(std::move(fresh), provider);
+        began = steady_now();
+        asked = co_await ask(std::move(fresh), provider);
     }
-    Verdict verdict;
-    if (status.kind == ReadStatus::Kind::kFailed) {
-        active_ = nullptr;
-        response_.reset();
-        co_return classify_transport(status.failure, std::move(status.detail), settings());
+    if (asked.status.kind == ReadStatus::Kind::kFailed) {
+        let_go();
+        co_return classify_transport(asked.status.failure, std::move(asked.status.detail), settings());
     }
     worker_.metrics.provider(provider.slot)
-        .first_byte.observe(static_cast<std::uint64_t>(elapsed_ms(asked, steady_now())));
-    verdict = co_await judge(provider);
-    co_return verdict;
+        .first_byte.observe(static_cast<std::uint64_t>(elapsed_ms(began, steady_now())));
+    co_return co_await judge(provider);
 }
 
 bool Exchange::moves_on(const Verdict& verdict, const Provider& provider) const {
@@ -246,7 +253,7 @@ net::awaitable<void> Exchange::simulate_delay() {
         if (!found) co_return;
     }
     SteadyTime until = steady_now() + settings().delay;
-    while (steady_now() < until && !client_gone_) {
+    while (steady_now() < until && !over()) {
         net::steady_timer timer(worker_.context);
         timer.expires_at(std::min(until, steady_now() + Milliseconds(100)));
         co_await timer.async_wait(kNoThrow);

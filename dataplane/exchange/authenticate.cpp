@@ -4,10 +4,24 @@
 #include "dataplane/wire/upstream_head.hpp"
 
 namespace balancer::dataplane {
+namespace {
 
+// All known keys are compared, so that the time tells nothing of which one matched.
+const ClientKey* find_key(const std::vector<ClientKey>& known, std::string_view presented) {
+    std::string digest = sha256(presented);
+    const ClientKey* matched = nullptr;
+    for (const ClientKey& key : known) {
+        if (equal_in_constant_time(key.sha256, digest)) matched = &key;
+    }
+    return matched;
+}
+
+}  // namespace
+
+// Also looks at the credentials of a path that needs none, and of a caller who is in already: no key of ours may go on to a
+// passthrough provider.
 Exchange::Refusal Exchange::authenticate() {
     if (!settings().auth_enabled) return {};
-    if (settings().exempt_paths.contains(std::string(head_.path))) return {};
     bool presented = false;
     for (const wire::HeaderField& field : head_.fields) {
         bool bearer = wire::equals_lower(field.name, "authorization");
@@ -15,17 +29,13 @@ Exchange::Refusal Exchange::authenticate() {
         std::string_view key = bearer ? wire::bearer_value(field.value) : field.value;
         if (key.empty()) continue;
         presented = true;
-        std::string digest = sha256(key);
-        // All keys are compared, so that the time tells nothing of which one matched.
-        const ClientKey* matched = nullptr;
-        for (const ClientKey& known : settings().client_keys) {
-            if (equal_in_constant_time(known.sha256, digest)) matched = &known;
-        }
+        const ClientKey* matched = find_key(settings().client_keys, key);
         if (matched == nullptr) continue;
-        balancer_key_ = std::string(key);
-        record_.client_key = matched->name;
-        return {};
+        balancer_keys_.push_back(field.value);
+        if (record_.client_key.empty()) record_.client_key = matched->name;
     }
+    if (!balancer_keys_.empty()) return {};
+    if (settings().exempt_paths.contains(std::string(head_.path))) return {};
     wire::LocalError error;
     error.status = 401;
     error.type = "authentication_error";

@@ -18,6 +18,9 @@ constexpr std::size_t kDetailBytesMax = 300;
 constexpr std::size_t kQuotedBytesMax = 4096;
 // Shorter header values are words that an error may well contain.
 constexpr std::size_t kSecretBytesMin = 8;
+// Beyond these a provider's time is no time; whatever is nearer fits into UnixMs.
+constexpr double kWaitMsMax = 1e12;
+constexpr std::int64_t kUnixSecondsMax = 100'000'000'000;
 
 std::string shorten(std::string_view text) {
     std::string out = redact(text.substr(0, kDetailBytesMax));
@@ -40,6 +43,13 @@ std::string quote(std::string_view words, const Provider& provider) {
     if (provider.credential) hide(wire::bearer_value(provider.credential->header_value));
     for (const auto& [name, value] : provider.headers) hide(value);
     return shorten(text);
+}
+
+// A body that is no error of the API is not quoted: some repeat the request, and prompts stay out of logs.
+std::string describe(const wire::ResponseHead& head, std::string_view body) {
+    if (body.empty()) return "an empty body";
+    auto type = wire::find_field(head.fields, "content-type");
+    return fmt::format("{} bytes of {}, no error of the API", body.size(), shorten(type.value_or("no type")));
 }
 
 // The text of the operator's pattern that matches, or nothing.
@@ -69,7 +79,7 @@ UnixMs parse_http_date(std::string_view text) {
 // Seconds since 1970, or an RFC 3339 time in UTC.
 UnixMs parse_reset(std::string_view text) {
     std::int64_t seconds = 0;
-    if (parse_number(text, seconds)) return seconds * 1000;
+    if (parse_number(text, seconds)) return seconds > 0 && seconds < kUnixSecondsMax ? seconds * 1000 : 0;
     std::tm parts{};
     std::string copy(text);
     const char* end = ::strptime(copy.c_str(), "%Y-%m-%dT%H:%M:%S", &parts);
@@ -120,14 +130,14 @@ UnixMs retry_time(const wire::ResponseHead& head, UnixMs now) {
     UnixMs at = 0;
     if (auto text = wire::find_field(head.fields, "retry-after")) {
         double seconds = 0;
-        if (parse_number(*text, seconds) && seconds >= 0 && seconds < 1e9) {
+        if (parse_number(*text, seconds) && seconds >= 0 && seconds * 1000 < kWaitMsMax) {
             at = now + static_cast<UnixMs>(seconds * 1000);
         } else {
             at = parse_http_date(*text);
         }
     } else if (auto ms_text = wire::find_field(head.fields, "retry-after-ms")) {
-        std::int64_t ms = 0;
-        if (parse_number(*ms_text, ms) && ms >= 0) at = now + ms;
+        double ms = 0;
+        if (parse_number(*ms_text, ms) && ms >= 0 && ms < kWaitMsMax) at = now + static_cast<UnixMs>(ms);
     }
     auto status = wire::find_field(head.fields, "anthropic-ratelimit-unified-status");
     auto reset = wire::find_field(head.fields, "anthropic-ratelimit-unified-reset");
@@ -148,7 +158,7 @@ Verdict classify_status(
     Verdict verdict;
     verdict.http_status = head.status;
     verdict.failure = class_of_status(head.status, words, provider);
-    verdict.detail = quote(words.message.empty() ? body : std::string_view(words.message), provider);
+    verdict.detail = words.message.empty() ? describe(head, body) : quote(words.message, provider);
     verdict.retry_at = retry_time(head, now);
     bool listed = settings.http_codes.contains(head.status);
     std::string pattern = matching_pattern(body, settings);
@@ -180,18 +190,14 @@ Verdict classify_error_object(
     return verdict;
 }
 
-Verdict classify_plain_body(
-    std::string_view body, const Provider& provider, const Settings& settings
-) {
+Verdict classify_plain_body(std::string_view body, const Settings& settings) {
     Verdict verdict;
     std::string pattern = matching_pattern(body, settings);
     if (pattern.empty()) return verdict;
     verdict.failure = FailureClass::kPattern;
     verdict.counted = true;
     verdict.try_next = true;
-    verdict.detail = quote(
-        fmt::format("body matches '{}': {}", pattern, body.substr(0, kQuotedBytesMax)), provider
-    );
+    verdict.detail = fmt::format("a 200 answer of {} bytes matches '{}'", body.size(), pattern);
     return verdict;
 }
 

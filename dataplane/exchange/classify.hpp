@@ -36,9 +36,7 @@ Verdict classify_error_object(
 );
 
 // A 2xx body that is neither JSON nor an event stream: good, unless the operator's patterns say otherwise.
-Verdict classify_plain_body(
-    std::string_view body, const Provider& provider, const Settings& settings
-);
+Verdict classify_plain_body(std::string_view body, const Settings& settings);
 
 // Anything below HTTP: connect, TLS, timeout, cut, malformed.
 Verdict classify_transport(FailureClass failure, std::string detail, const Settings& settings);

@@ -88,7 +88,11 @@ net::awaitable<void> Exchange::serve() {
 
 net::awaitable<Exchange::After> Exchange::run() {
     client_.set_deadline(SweepEntry::kNever);
-    co_await serve();
+    try {
+        co_await serve();
+    } catch (const std::exception& defect) {
+        note_defect(defect.what());
+    }
     silence_.disarm();
     active_ = nullptr;
     co_await client_.settle();
@@ -107,6 +111,23 @@ net::awaitable<Exchange::After> Exchange::run() {
 
 bool Exchange::wants_close() const {
     return close_after_ || !head_.keep_alive || worker_.draining || !body_read_;
+}
+
+// A defect of ours ends this exchange and its connection; the record, the counters and the waits are seen to all the same.
+void Exchange::note_defect(std::string_view what) {
+    record_.outcome = Outcome::kInternalError;
+    close_after_ = true;
+    worker_.process.log.emit(
+        LogLevel::kError, LogEvent::kTaskFailed, what, {{"request_id", record_.request_id}}
+    );
+    active_ = nullptr;  // it may have been a local of what has just been unwound
+    if (response_) response_->stream().abort();
+    client_.close();
+}
+
+void Exchange::end_early() {
+    ending_ = true;
+    if (active_ != nullptr) active_->abort();
 }
 
 void Exchange::on_client_gone() {

@@ -51,10 +51,19 @@ class Exchange {
 
     boost::asio::awaitable<After> run();
 
+    // The process stops and waits no longer: the upstream call ends, nobody else is tried, and the client is told so.
+    void end_early();
+
   private:
     using Refusal = std::optional<LocalFailure>;
 
+    struct Asked {
+        ReadStatus status;
+        bool dead = false;  // the connection had ended before the request could reach anybody
+    };
+
     boost::asio::awaitable<void> serve();
+    void note_defect(std::string_view what);
     void finish();
 
     // authenticate.cpp
@@ -81,7 +90,8 @@ class Exchange {
     boost::asio::awaitable<bool> take_permit(const Plan& plan, const Candidate& candidate, bool last);
     boost::asio::awaitable<Verdict> attempt(const Candidate& candidate);
     boost::asio::awaitable<ConnectFailure> connect(const Provider& provider, PooledConnection& connection);
-    boost::asio::awaitable<ReadStatus> ask(PooledConnection connection, const Provider& provider);
+    boost::asio::awaitable<Asked> ask(PooledConnection connection, const Provider& provider);
+    void let_go();
     bool moves_on(const Verdict& verdict, const Provider& provider) const;
     void keep_session(const Provider& provider);
     void note(const Provider& provider, const Verdict& verdict);
@@ -91,17 +101,20 @@ class Exchange {
     boost::asio::awaitable<Verdict> judge(const Provider& provider);
     boost::asio::awaitable<Verdict> judge_stream(const Provider& provider);
     boost::asio::awaitable<ReadStatus> hold_body(std::size_t bytes_max);
+    bool ended_without_saying_so() const;
 
     // relay.cpp
     boost::asio::awaitable<void> relay(const Candidate& candidate);
     wire::BodyFraming begin_relay(const Candidate& candidate, std::string& head);
     std::size_t whole_events();
     boost::asio::awaitable<ErrorCode> forward(std::string_view head, std::size_t bytes, bool last);
+    boost::asio::awaitable<void> relay_behind_pings(const Candidate& candidate);
     boost::asio::awaitable<void> cut(const Candidate& candidate, const ReadStatus& status);
     void note_error_event(const Provider& provider);
 
     // reply.cpp
     boost::asio::awaitable<void> fail(LocalFailure failure);
+    boost::asio::awaitable<void> end_with(std::string event);
     boost::asio::awaitable<void> give_up(const Plan& plan);
     boost::asio::awaitable<void> reply(
         unsigned status,
@@ -110,6 +123,7 @@ class Exchange {
         std::string_view more_lines = {}  // further header lines, each with its CR LF
     );
     wire::OwnHeaders own_headers() const;
+    LocalFailure shutting_down() const;
     void log_failure(std::string_view why);
     void on_silence();
 
@@ -118,6 +132,7 @@ class Exchange {
     boost::asio::awaitable<void> relay_to_control_plane();
 
     void on_client_gone();
+    bool over() const { return client_gone_ || ending_; }
     const Settings& settings() const { return snapshot_->settings; }
     const Timeouts& timeouts(const Provider& provider) const;
     bool wants_close() const;
@@ -133,7 +148,7 @@ class Exchange {
     std::shared_ptr<const Snapshot> snapshot_;
     std::shared_ptr<const HealthView> health_;
 
-    std::string balancer_key_;  // the client key that let the caller in
+    std::vector<std::string_view> balancer_keys_;  // the head's credential fields that hold keys of ours
     Buffer body_;
     std::uint64_t body_admitted_ = 0;
     bool body_read_ = false;
@@ -141,6 +156,7 @@ class Exchange {
     Session session_;
 
     std::unique_ptr<UpstreamResponse> response_;
+    const Provider* asked_ = nullptr;     // whose response_ is
     const Provider* permit_ = nullptr;    // counted in process.in_flight
     const Provider* counted_ = nullptr;   // counted in the provider's in_flight gauge
     UpstreamStream* active_ = nullptr;    // what a leaving client aborts
@@ -151,12 +167,15 @@ class Exchange {
     std::string error_event_;      // its data
     bool good_so_far_ = false;     // judged good, and not yet noted
     std::size_t attempts_ = 0;
+    bool others_left_ = false;     // candidates behind the one that is tried
     UnixMs attempt_began_ = 0;
 
     SweepEntry silence_;
     bool chunked_out_ = false;
+    bool until_close_out_ = false;
     bool head_sent_ = false;
     bool client_gone_ = false;
+    bool ending_ = false;  // see end_early()
     bool close_after_ = false;
     AccessRecord record_;
 };

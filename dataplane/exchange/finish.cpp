@@ -4,9 +4,9 @@
 namespace balancer::dataplane {
 
 void Exchange::finish() {
-    if (client_gone_ && record_.outcome != Outcome::kStreamBroken) {
-        record_.outcome = Outcome::kDownstreamDisconnect;
-    }
+    bool told = record_.outcome == Outcome::kStreamBroken || record_.outcome == Outcome::kShutdown ||
+                record_.outcome == Outcome::kInternalError;
+    if (client_gone_ && !told) record_.outcome = Outcome::kDownstreamDisconnect;
     record_.duration_ms = elapsed_ms(began_, steady_now());
     if (permit_ != nullptr) worker_.process.in_flight.give_back(permit_->slot);
     if (counted_ != nullptr) {
@@ -14,13 +14,7 @@ void Exchange::finish() {
         metrics.in_flight.sub();
         metrics.duration.observe(static_cast<std::uint64_t>(record_.duration_ms));
     }
-    if (response_ && response_->reusable()) {
-        const Provider* provider = snapshot_->find_provider(record_.provider);
-        if (provider != nullptr) {
-            worker_.pool.give_back(*provider, response_->take_connection(), steady_now());
-        }
-    }
-    response_.reset();
+    let_go();
     worker_.metrics.requests[static_cast<std::size_t>(record_.outcome)].add();
     worker_.access_log.append(record_);
 }

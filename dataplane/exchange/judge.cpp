@@ -10,6 +10,8 @@ namespace {
 // Errors are small; an answer that is larger than this is none.
 constexpr std::size_t kHeldJsonMax = 64U << 10;
 constexpr std::size_t kHeldErrorMax = 256U << 10;
+// The status says enough to go on; nobody waits long for the words.
+constexpr std::chrono::seconds kErrorBodyWait{2};
 
 bool looks_like_json(std::string_view body) {
     std::size_t at = body.find_first_not_of(" \t\r\n");
@@ -28,6 +30,14 @@ net::awaitable<ReadStatus> Exchange::hold_body(std::size_t bytes_max) {
     co_return status;
 }
 
+// A complete 2xx answer whose framing cannot tell its end from a cut (until close), or that is no answer at all.
+bool Exchange::ended_without_saying_so() const {
+    std::string_view body = response_->body();
+    if (operation_ == Operation::kMessages && response_->head().status == 200 && body.empty()) return true;
+    return response_->head().framing == wire::Framing::kUntilClose && looks_like_json(body) &&
+           !wire::is_whole_json(body);
+}
+
 net::awaitable<Verdict> Exchange::judge(const Provider& provider) {
     const wire::ResponseHead& head = response_->head();
     if (head.status >= 300 && head.status < 400) {
@@ -43,8 +53,7 @@ net::awaitable<Verdict> Exchange::judge(const Provider& provider) {
     if (wire::is_event_stream(head)) {
         // Without reading the events neither failover nor a clean end could be told from a cut.
         if (coded) {
-            response_.reset();
-            active_ = nullptr;
+            let_go();
             co_return classify_transport(
                 FailureClass::kProtocol, "a compressed stream, although identity was asked for", settings()
             );
@@ -52,10 +61,13 @@ net::awaitable<Verdict> Exchange::judge(const Provider& provider) {
         co_return co_await judge_stream(provider);
     }
     bool is_error = head.status >= 400;
-    ReadStatus status = co_await hold_body(is_error ? kHeldErrorMax : kHeldJsonMax);
+    if (is_error && others_left_) response_->end_by(steady_now() + kErrorBodyWait);
+    bool until_close = head.framing == wire::Framing::kUntilClose;
+    std::size_t held_max = is_error ? kHeldErrorMax : kHeldJsonMax;
+    if (!is_error && until_close) held_max = UpstreamResponse::kBodyHeldMax;
+    ReadStatus status = co_await hold_body(held_max);
     if (status.kind == ReadStatus::Kind::kFailed && !is_error) {
-        response_.reset();
-        active_ = nullptr;
+        let_go();
         co_return classify_transport(status.failure, std::move(status.detail), settings());
     }
     std::string_view body = response_->body();
@@ -63,13 +75,17 @@ net::awaitable<Verdict> Exchange::judge(const Provider& provider) {
         Verdict verdict = classify_status(head, body, provider, settings(), unix_now());
         // An error that was cut cannot be passed on as it is; the verdict stands, the words are ours.
         if (status.kind == ReadStatus::Kind::kFailed) {
-            response_.reset();
-            active_ = nullptr;
+            let_go();
         }
         co_return verdict;
     }
+    if (response_->complete() && ended_without_saying_so()) {
+        auto words = fmt::format("the answer ended after {} bytes, before its JSON did", body.size());
+        let_go();
+        co_return classify_transport(FailureClass::kBrokenStream, std::move(words), settings());
+    }
     if (!response_->complete() || coded) co_return Verdict{};
-    if (!looks_like_json(body)) co_return classify_plain_body(body, provider, settings());
+    if (!looks_like_json(body)) co_return classify_plain_body(body, settings());
     if (wire::is_error_object(body)) co_return classify_error_object(body, provider, settings());
     co_return Verdict{};
 }
@@ -90,8 +106,7 @@ net::awaitable<Verdict> Exchange::judge_stream(const Provider& provider) {
         }
         ReadStatus status = co_await response_->read_more();
         if (status.kind == ReadStatus::Kind::kData) continue;
-        response_.reset();
-        active_ = nullptr;
+        let_go();
         if (status.kind == ReadStatus::Kind::kEnd) {
             status.failure = FailureClass::kBrokenStream;
             status.detail = "the stream ended before any content";

@@ -5,14 +5,13 @@
 #include <cstring>
 
 #include "base/net.hpp"
+#include "dataplane/exchange/body_pace.hpp"
 #include "dataplane/exchange/exchange.hpp"
 #include "dataplane/wire/chunked.hpp"
 
 namespace balancer::dataplane {
 namespace {
 
-// Without a single byte for this long the client is stuck.
-constexpr std::chrono::seconds kBodyStallMax{60};
 constexpr std::size_t kChunkedRead = 64U << 10;
 
 LocalFailure malformed(std::string message) {
@@ -65,7 +64,7 @@ void Exchange::release_body() {
 }
 
 net::awaitable<IoResult> Exchange::receive(char* data, std::size_t size) {
-    client_.set_deadline(steady_now() + kBodyStallMax);
+    client_.set_deadline(next_byte_due(began_, steady_now(), body_.size()));
     IoResult got = co_await client_.read_some(data, size);
     client_.set_deadline(SweepEntry::kNever);
     if (got.error) client_gone_ = true;

@@ -7,6 +7,7 @@
 
 #include "base/net.hpp"
 #include "dataplane/exchange/exchange.hpp"
+#include "dataplane/wire/body_scan.hpp"
 #include "dataplane/wire/chunked.hpp"
 #include "dataplane/wire/downstream_head.hpp"
 
@@ -40,6 +41,7 @@ wire::BodyFraming Exchange::begin_relay(const Candidate& candidate, std::string&
         body = {chunked_out_ ? Framing::kChunked : Framing::kUntilClose, 0};
     } else {
         chunked_out_ = body.framing == Framing::kChunked;
+        until_close_out_ = body.framing == Framing::kUntilClose;
         record_.status = upstream.status;
         wire::append_relayed_head(head, upstream, body, own_headers());
     }
@@ -95,18 +97,7 @@ net::awaitable<void> Exchange::relay(const Candidate& candidate) {
     counted_ = candidate.provider;
     worker_.metrics.provider(counted_->slot).in_flight.add();
     // Pings were promised an event stream: an answer of another kind cannot follow them.
-    if (head_sent_ && !stream) {
-        wire::LocalError error;
-        error.status = response_->head().status;
-        error.type = "provider_error";
-        error.message = fmt::format(
-            "{} answered {} after a wait: {}",
-            candidate.provider->name,
-            response_->head().status,
-            response_->body().substr(0, 1000)
-        );
-        co_return co_await fail({Outcome::kUpstreamError, std::move(error)});
-    }
+    if (head_sent_ && !stream) co_return co_await relay_behind_pings(candidate);
     std::string head;
     wire::BodyFraming framing = begin_relay(candidate, head);
     if (!stream || !fields_.stream) silence_.disarm();
@@ -145,6 +136,28 @@ net::awaitable<void> Exchange::relay(const Candidate& candidate) {
     if (framing.framing == Framing::kUntilClose) close_after_ = true;
 }
 
+// The provider's error object is what its client knows how to take: it goes out word for word, as an event.
+net::awaitable<void> Exchange::relay_behind_pings(const Candidate& candidate) {
+    const wire::ResponseHead& head = response_->head();
+    record_.provider = candidate.provider->name;
+    if (auto id = wire::find_field(head.fields, "request-id")) record_.upstream_request_id = *id;
+    record_.outcome = Outcome::kUpstreamError;
+    std::string_view body = response_->body();
+    if (response_->complete() && wire::is_error_object(body) && wire::is_whole_json(body)) {
+        co_return co_await end_with(wire::error_event_of(body));
+    }
+    co_await end_with(wire::error_event(
+        "api_error",
+        fmt::format(
+            "Provider {} answered {} with {} bytes that are neither an event stream nor an error of the API.",
+            candidate.provider->name,
+            head.status,
+            body.size()
+        ),
+        record_.request_id
+    ));
+}
+
 // The provider ended its stream with an error of its own, which goes to the client as it is.
 void Exchange::note_error_event(const Provider& provider) {
     record_.outcome = Outcome::kUpstreamError;
@@ -157,23 +170,28 @@ void Exchange::note_error_event(const Provider& provider) {
 // The upstream broke after the commit. Nothing is replayed; the client learns of it by an `error` event (in a stream) and by
 // a connection that ends before its body does.
 net::awaitable<void> Exchange::cut(const Candidate& candidate, const ReadStatus& status) {
-    record_.outcome = Outcome::kStreamBroken;
     good_so_far_ = false;
     close_after_ = true;
-    log_failure(fmt::format("Provider {} broke its answer: {}", candidate.provider->name, status.detail));
-    note(
-        *candidate.provider,
-        classify_transport(FailureClass::kBrokenStream, status.detail, settings())
-    );
-    if (!wire::is_event_stream(response_->head())) co_return;
-    std::string event = wire::error_event(
-        fmt::format(
+    const std::string& provider = candidate.provider->name;
+    std::string why = "This data plane is stopping; send the request again.";
+    if (ending_) {
+        record_.outcome = Outcome::kShutdown;
+    } else {
+        record_.outcome = Outcome::kStreamBroken;
+        log_failure(fmt::format("Provider {} broke its answer: {}", provider, status.detail));
+        note(*candidate.provider, classify_transport(FailureClass::kBrokenStream, status.detail, settings()));
+        why = fmt::format(
             "The balancer lost provider {} in the middle of its answer ({}); send the request again.",
-            candidate.provider->name,
+            provider,
             status.detail
-        ),
-        record_.request_id
-    );
+        );
+    }
+    if (!wire::is_event_stream(response_->head())) {
+        // Where the connection's end is the body's end, a clean one would say that this is all of it.
+        if (until_close_out_) client_.break_off();
+        co_return;
+    }
+    std::string event = wire::error_event(wire::kSendAgain, why, record_.request_id);
     if (chunked_out_) event = fmt::format("{:x}\r\n{}\r\n", event.size(), event);
     ErrorCode failed = co_await client_.write(event);
     if (failed) client_gone_ = true;

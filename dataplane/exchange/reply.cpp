@@ -39,32 +39,49 @@ net::awaitable<void> Exchange::fail(LocalFailure failure) {
     if (failure.outcome == Outcome::kNoHealthyUpstream || failure.outcome == Outcome::kRetryBudget) {
         log_failure(failure.error.message);
     }
-    std::string out;
     if (head_sent_) {
-        // The status is gone: pings have been sent. A well-formed error event, and a clean end behind it.
-        out = wire::error_event(failure.error.message, record_.request_id);
-        if (chunked_out_) out = fmt::format("{:x}\r\n{}\r\n{}", out.size(), out, wire::kLastChunk);
-        close_after_ = close_after_ || !chunked_out_;
-    } else {
-        record_.status = failure.error.status;
-        record_.provider.clear();
-        out = wire::error_reply(
-            failure.error, {record_.request_id, {}, wants_close()}, head_.method == "HEAD"
+        co_return co_await end_with(
+            wire::error_event(wire::kSendAgain, failure.error.message, record_.request_id)
         );
-        head_sent_ = true;
     }
+    record_.status = failure.error.status;
+    record_.provider.clear();
+    std::string out = wire::error_reply(
+        failure.error, {record_.request_id, {}, wants_close()}, head_.method == "HEAD"
+    );
+    head_sent_ = true;
     ErrorCode failed = co_await client_.write(out);
+    if (failed) client_gone_ = true;
+}
+
+// The status is gone: pings have been sent. A well-formed error event, and a clean end behind it.
+net::awaitable<void> Exchange::end_with(std::string event) {
+    if (chunked_out_) event = fmt::format("{:x}\r\n{}\r\n{}", event.size(), event, wire::kLastChunk);
+    close_after_ = close_after_ || !chunked_out_;
+    ErrorCode failed = co_await client_.write(event);
     if (failed) client_gone_ = true;
 }
 
 // What an operator must see without searching the access log: requests that failed for want of a provider.
 void Exchange::log_failure(std::string_view why) {
+    std::optional<std::uint64_t> left_out = worker_.failures_logged.take(steady_now());
+    if (!left_out) return;
     worker_.process.log.emit(
         LogLevel::kWarning,
         LogEvent::kRequestFailed,
         why,
-        {{"request_id", record_.request_id}, {"model", record_.model}}
+        {{"request_id", record_.request_id}, {"model", record_.model}, {"more_left_out", *left_out}}
     );
+}
+
+LocalFailure Exchange::shutting_down() const {
+    wire::LocalError error;
+    error.status = 503;
+    error.type = "overloaded_error";
+    error.code = "SHUTTING_DOWN";
+    error.message = "This data plane is stopping; send the request again.";
+    error.retry_after_seconds = 1;
+    return {Outcome::kShutdown, std::move(error)};
 }
 
 // Every candidate was tried. A route of one provider: its own answer, unmodified, is the best there is. Several: one sentence that names

@@ -24,6 +24,8 @@ std::string_view name_of(Outcome outcome) {
         "overloaded",
         "not_ready",
         "local",
+        "shutdown",
+        "internal_error",
     };
     return kNames[static_cast<std::size_t>(outcome)];
 }

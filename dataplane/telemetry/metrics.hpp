@@ -55,8 +55,10 @@ enum class Outcome : std::uint8_t {
     kOverloaded,            // our own limits
     kNotReady,              // no snapshot yet
     kLocal,                 // a page of our own
+    kShutdown,              // this process stopped and could not wait for the answer's end
+    kInternalError,         // a defect of ours
 };
-inline constexpr std::size_t kOutcomes = 13;
+inline constexpr std::size_t kOutcomes = 15;
 std::string_view name_of(Outcome outcome);
 
 struct ProviderMetrics {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "base/net.hpp"
 #include "dataplane/upstream/proxy_tunnel.hpp"
@@ -13,65 +14,58 @@ using tcp = net::ip::tcp;
 
 namespace {
 
-constexpr std::chrono::seconds kResolvedFresh{30};
-// With more addresses to try, none may use up the whole time.
-constexpr std::chrono::seconds kPerAddress{4};
+// With more addresses to try, none may use up the time of the others.
+constexpr std::chrono::seconds kPerAddressMax{4};
 
 }  // namespace
 
-Connector::Connector(net::io_context& context) : context_(context) {}
-
-net::awaitable<Result<std::vector<tcp::endpoint>>> Connector::resolve(
-    UpstreamStream& stream, const std::string& host, std::uint16_t port
-) {
-    std::vector<tcp::endpoint> addresses;
-    ErrorCode not_an_address;
-    net::ip::address literal = net::ip::make_address(host, not_an_address);
-    if (!not_an_address) {
-        addresses.emplace_back(literal, port);
-        co_return addresses;
+bool lacked_here(const ErrorCode& error) {
+    switch (error.category() == boost::system::system_category() ? error.value() : 0) {
+        case EMFILE:
+        case ENFILE:
+        case ENOBUFS:
+        case ENOMEM:
+        case EADDRNOTAVAIL:
+        case EAGAIN: return true;  // no thread to be had
+        default: return false;
     }
-    std::string key = fmt::format("{}:{}", host, port);
-    auto known = resolved_.find(key);
-    if (known != resolved_.end() && steady_now() < known->second.fresh_until) {
-        co_return known->second.addresses;
-    }
-    tcp::resolver resolver(context_);
-    stream.set_on_abort([&resolver] { resolver.cancel(); });
-    auto [ec, results] = co_await resolver.async_resolve(host, std::to_string(port), kNoThrow);
-    stream.set_on_abort({});
-    if (ec) {
-        known = resolved_.find(key);
-        if (known != resolved_.end() && !stream.aborted()) co_return known->second.addresses;
-        co_return Error{ec, fmt::format("cannot resolve {}: {}", host, ec.message())};
-    }
-    for (const auto& entry : results) addresses.push_back(entry.endpoint());
-    resolved_[key] = Resolved{addresses, steady_now() + kResolvedFresh};
-    co_return addresses;
 }
+
+Connector::Connector(net::io_context& context, LookUp look_up)
+    : resolver_(context, std::move(look_up)) {}
 
 net::awaitable<ConnectFailure> Connector::connect_tcp(
     UpstreamStream& stream, const std::string& host, std::uint16_t port, SteadyTime until
 ) {
     stream.set_deadline(until);
-    Result<std::vector<tcp::endpoint>> addresses = co_await resolve(stream, host, port);
+    Result<Addresses> addresses = co_await resolver_.resolve(stream, host, port);
     if (stream.timed_out()) {
         co_return ConnectFailure{FailureClass::kTimeout, fmt::format("resolving {} took too long", host)};
     }
-    if (!addresses) co_return ConnectFailure{FailureClass::kConnect, addresses.error().text()};
-    if (stream.aborted()) co_return ConnectFailure{FailureClass::kConnect, "given up"};
+    if (!addresses) {
+        const Error& error = addresses.error();
+        co_return ConnectFailure{FailureClass::kConnect, error.text(), lacked_here(error.code)};
+    }
     ErrorCode last;
     for (std::size_t i = 0; i < addresses->size(); ++i) {
         SteadyTime part = until;
-        if (i + 1 < addresses->size()) part = std::min(until, steady_now() + kPerAddress);
-        last = co_await stream.connect((*addresses)[i], part);
-        if (!last) co_return ConnectFailure{};
+        if (auto left = static_cast<std::ptrdiff_t>(addresses->size() - i); left > 1) {
+            SteadyTime now = steady_now();
+            part = std::min({until, now + kPerAddressMax, now + (until - now) / left});
+        }
+        const tcp::endpoint& address = (*addresses)[i];
+        last = co_await stream.connect(address, part);
+        if (!last) {
+            if (i > 0) resolver_.prefer(host, port, address);
+            co_return ConnectFailure{};
+        }
         if (steady_now() >= until || (stream.aborted() && !stream.timed_out())) break;
     }
     bool timeout = last == boost::system::errc::timed_out;
     co_return ConnectFailure{
         timeout ? FailureClass::kTimeout : FailureClass::kConnect,
         fmt::format("cannot connect to {}:{}: {}", host, port, timeout ? "connect timeout" : last.message()),
+        lacked_here(last),
     };
 }
 

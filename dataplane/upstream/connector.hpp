@@ -3,13 +3,10 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <memory>
 #include <string>
-#include <unordered_map>
-#include <vector>
 
 #include "dataplane/sweep.hpp"
+#include "dataplane/upstream/resolver.hpp"
 #include "dataplane/upstream/stream.hpp"
 #include "dataplane/upstream/tls.hpp"
 #include "model/failure.hpp"
@@ -20,12 +17,16 @@ namespace balancer::dataplane {
 struct ConnectFailure {
     FailureClass failure = FailureClass::kNone;  // kNone: connected
     std::string detail;
+    bool ours = false;  // this machine is out of descriptors, ports or memory: it says nothing of the provider
 };
 
-// Lives on one worker. Looked-up names are kept for 30 s, and used for longer when a look-up fails.
+// Descriptors, ports, memory, threads: what this machine lacks, not the provider.
+bool lacked_here(const ErrorCode& error);
+
+// Lives on one worker.
 class Connector {
   public:
-    explicit Connector(boost::asio::io_context& context);
+    explicit Connector(boost::asio::io_context& context, LookUp look_up = system_look_up);
 
     // Brings `stream` to the point where a request can be written. stream.abort() ends it in every stage.
     boost::asio::awaitable<ConnectFailure> connect(
@@ -33,14 +34,6 @@ class Connector {
     );
 
   private:
-    struct Resolved {
-        std::vector<boost::asio::ip::tcp::endpoint> addresses;
-        SteadyTime fresh_until;
-    };
-
-    boost::asio::awaitable<Result<std::vector<boost::asio::ip::tcp::endpoint>>> resolve(
-        UpstreamStream& stream, const std::string& host, std::uint16_t port
-    );
     boost::asio::awaitable<ConnectFailure> connect_tcp(
         UpstreamStream& stream, const std::string& host, std::uint16_t port, SteadyTime until
     );
@@ -48,9 +41,8 @@ class Connector {
         UpstreamStream& stream, const Provider& provider, SteadyTime until
     );
 
-    boost::asio::io_context& context_;
+    Resolver resolver_;
     TlsContexts tls_;
-    std::unordered_map<std::string, Resolved> resolved_;
 };
 
 }  // namespace balancer::dataplane

@@ -49,7 +49,6 @@ ReadStatus UpstreamResponse::read_failure(const ErrorCode& error, std::string_vi
 
 net::awaitable<ReadStatus> UpstreamResponse::read_head() {
     head_bytes_ = buffers_.take(kHeadRead);
-    stream().set_deadline(deadline(times_.first_byte));
     std::size_t scanned = 0;
     for (;;) {
         wire::HeadScan scan = wire::scan_head(head_bytes_.view(), scanned);
@@ -65,6 +64,7 @@ net::awaitable<ReadStatus> UpstreamResponse::read_head() {
             }
             if (head->status >= 200) {
                 head_ = *std::move(head);
+                stream().set_deadline(times_.total);
                 begin_body(head_bytes_.view().substr(scan.size));
                 co_return ReadStatus{};
             }
@@ -147,6 +147,7 @@ net::awaitable<ReadStatus> UpstreamResponse::read_more() {
     }
     stream().set_deadline(deadline(times_.idle));
     IoResult got = co_await stream().read_some(body_.data() + body_.size(), body_.room());
+    stream().set_deadline(times_.total);
     if (got.error) {
         if (head_.framing == Framing::kUntilClose && got.error == net::error::eof) {
             complete_ = true;

@@ -1,6 +1,7 @@
 // A provider's answer as it arrives: head, then body bytes freed of their transfer coding.
 #pragma once
 
+#include <algorithm>
 #include <boost/asio/awaitable.hpp>
 #include <cstddef>
 #include <string>
@@ -40,10 +41,17 @@ class UpstreamResponse {
 
     UpstreamResponse(PooledConnection connection, BufferPool& buffers, ReadTimes times);
 
-    // Reads the final head (1xx are passed over). kData when there is one.
+    // The request is out: from now on the head must come within times.first_byte.
+    void await_head() { stream().set_deadline(deadline(times_.first_byte)); }
+
+    // Reads the final head (1xx are passed over), within the deadline that is set. kData when there is one.
     boost::asio::awaitable<ReadStatus> read_head();
 
-    // Waits for more of the body. kEnd once the body is complete.
+    // No read lasts longer than this.
+    void end_by(SteadyTime until) { times_.total = std::min(times_.total, until); }
+
+    // Waits for more of the body. kEnd once the body is complete. Between two calls only the total time runs: a slow client is
+    // not the provider's fault.
     boost::asio::awaitable<ReadStatus> read_more();
 
     const wire::ResponseHead& head() const { return head_; }
@@ -53,7 +61,7 @@ class UpstreamResponse {
 
     bool complete() const { return complete_; }
 
-    // False until the first byte of the answer: a pooled connection that failed so early was dead.
+    // False until the first byte of the answer.
     bool saw_bytes() const { return saw_bytes_; }
 
     UpstreamStream& stream() { return *connection_.stream; }

@@ -4,6 +4,7 @@
 #include <openssl/x509v3.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/write.hpp>
@@ -18,9 +19,8 @@ using tcp = net::ip::tcp;
 
 namespace {
 
-ssize_t peek(tcp::socket& socket, char& byte) {
-    return ::recv(socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-}
+// As much as one call may take; between two of them the deadline moves.
+constexpr std::size_t kWriteAtOnce = 256U << 10;
 
 }  // namespace
 
@@ -84,6 +84,26 @@ net::awaitable<ErrorCode> UpstreamStream::write(std::span<const net::const_buffe
     co_return ec;
 }
 
+net::awaitable<ErrorCode> UpstreamStream::write(
+    std::span<const net::const_buffer> buffers, SteadyTime total, Milliseconds idle
+) {
+    auto progress = [this, total, idle](const ErrorCode& error, std::size_t) -> std::size_t {
+        deadline_.arm(idle.count() > 0 ? std::min(total, steady_now() + idle) : total);
+        return error ? 0 : kWriteAtOnce;
+    };
+    if (tls_) {
+        auto [ec, n] = co_await net::async_write(tls_->stream, buffers, progress, kNoThrow);
+        co_return ec;
+    }
+    auto [ec, n] = co_await net::async_write(socket_, buffers, progress, kNoThrow);
+    co_return ec;
+}
+
+void UpstreamStream::stop_writing() {
+    ErrorCode ignored;
+    socket_.cancel(ignored);
+}
+
 net::awaitable<Result<void>> UpstreamStream::handshake(
     net::ssl::context& context, const std::string& host, TlsSessionSlot* session
 ) {
@@ -111,19 +131,10 @@ net::awaitable<Result<void>> UpstreamStream::handshake(
     co_return Error{ec, std::move(words)};
 }
 
-bool UpstreamStream::stop_writing_if_answered() {
-    char byte = 0;
-    // Over TLS the bytes may be session tickets.
-    if (is_tls() || !socket_.is_open() || peek(socket_, byte) <= 0) return false;
-    ErrorCode ignored;
-    socket_.cancel(ignored);
-    return true;
-}
-
 bool UpstreamStream::looks_alive() {
     if (!socket_.is_open()) return false;
     char byte = 0;
-    ssize_t n = peek(socket_, byte);
+    ssize_t n = ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     if (n < 0) return errno == EAGAIN || errno == EWOULDBLOCK;
     // A TLS peer may have sent a ticket; a plain one must not have sent anything.
     return n > 0 && is_tls();

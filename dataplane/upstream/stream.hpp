@@ -39,11 +39,20 @@ class UpstreamStream {
     // Connects to one address. Until `until`; a passed deadline is error timed_out.
     boost::asio::awaitable<ErrorCode> connect(boost::asio::ip::tcp::endpoint address, SteadyTime until);
 
-    // `on_close` makes abort() during something that is not the socket's (name resolution) end it.
+    // `on_abort` runs in abort(): it ends a wait that is not the socket's (name resolution).
     void set_on_abort(std::function<void()> on_abort) { on_abort_ = std::move(on_abort); }
 
     boost::asio::awaitable<IoResult> read_some(char* data, std::size_t size);
+    // Until the deadline that is set.
     boost::asio::awaitable<ErrorCode> write(std::span<const boost::asio::const_buffer> buffers);
+
+    // Until `total`, and never `idle` (0: however long) without progress. Leaves its deadline armed.
+    boost::asio::awaitable<ErrorCode> write(
+        std::span<const boost::asio::const_buffer> buffers, SteadyTime total, Milliseconds idle
+    );
+
+    // Ends a pending write() with operation_aborted; not while something is being read. Reading goes on.
+    void stop_writing();
 
     // TLS over the connected socket: server name `host` is sent (unless it is an address) and verified.
     boost::asio::awaitable<Result<void>> handshake(
@@ -52,9 +61,6 @@ class UpstreamStream {
 
     void set_deadline(SteadyTime until) { deadline_.arm(until); }
     bool timed_out() const { return timed_out_; }
-
-    // Ends a pending write() when the peer has sent something already; false when it has not. Reading goes on.
-    bool stop_writing_if_answered();
 
     void abort();
     bool aborted() const { return aborted_; }

@@ -49,6 +49,9 @@ class BodyScanner {
     std::unique_ptr<Parser> parser_;
 };
 
+// Whether `body` is JSON from its first byte to its last. Builds a tree: not for what is asked of every answer.
+bool is_whole_json(std::string_view body);
+
 // Whether a complete 2xx JSON body is really an error: a top-level `"error"` member that is not null, or
 // `"type":"error"`. False for anything that is not a JSON object.
 bool is_error_object(std::string_view body);

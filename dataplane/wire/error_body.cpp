@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/log.hpp"
 
 namespace balancer::wire {
@@ -56,13 +58,26 @@ std::string error_json(const LocalError& error, std::string_view request_id) {
     return out;
 }
 
-std::string error_event(std::string_view message, std::string_view request_id) {
+std::string error_event(
+    std::string_view type, std::string_view message, std::string_view request_id
+) {
     std::string out = "event: error\ndata: {\"type\":\"error\",\"error\":{";
-    member(out, "type", "overloaded_error");
+    member(out, "type", type);
     member(out, "message", message);
     out.push_back('}');
     member(out, "request_id", request_id);
     out.append("}\n\n");
+    return out;
+}
+
+std::string error_event_of(std::string_view json) {
+    std::string out = "event: error\n";
+    while (!json.empty()) {
+        std::size_t end = std::min(json.find_first_of("\r\n"), json.size());
+        if (end > 0) out.append("data: ").append(json.substr(0, end)).append("\n");
+        json.remove_prefix(std::min(end + 1, json.size()));
+    }
+    out.append("\n");
     return out;
 }
 

@@ -35,9 +35,17 @@ struct LocalError {
 // {"type":"error","error":{…},"request_id":…}
 std::string error_json(const LocalError& error, std::string_view request_id);
 
-// The same as one `event: error`. Its type is `overloaded_error`, which makes Claude Code send the whole
-// streamed request again; any other type makes it fall back to an unstreamed one.
-std::string error_event(std::string_view message, std::string_view request_id);
+// The type of an error event that makes Claude Code send the whole streamed request again; any other makes it fall back
+// to an unstreamed one.
+inline constexpr std::string_view kSendAgain = "overloaded_error";
+
+// An error of ours as one `event: error`.
+std::string error_event(
+    std::string_view type, std::string_view message, std::string_view request_id
+);
+
+// A provider's error object (JSON, on any number of lines) as one `event: error`, word for word.
+std::string error_event_of(std::string_view json);
 
 inline constexpr std::string_view kPingEvent = "event: ping\ndata: {\"type\":\"ping\"}\n\n";
 

@@ -37,7 +37,8 @@ bool passes(const HeaderField& field, const UpstreamRequest& request) {
     if (overridden(field.name, request.provider)) return false;
     if (!is_credential(field.name)) return true;
     if (request.provider.auth_type != AuthType::kPassthrough) return false;
-    return request.balancer_key.empty() || bearer_value(field.value) != request.balancer_key;
+    const auto& ours = request.balancer_keys;
+    return std::find(ours.begin(), ours.end(), field.value) == ours.end();
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -15,8 +16,8 @@ struct UpstreamRequest {
     const RequestHead& client;
     const Provider& provider;
     std::uint64_t content_length;
-    // The balancer's own key as the client sent it; a passthrough provider never sees it. Empty: none.
-    std::string_view balancer_key;
+    // Values of credential fields that are keys of the balancer itself: no provider sees them.
+    std::span<const std::string_view> balancer_keys;
 };
 
 // Appends the head with its empty line to `out`. The path is the client's under the provider's base path.

@@ -55,7 +55,11 @@ Provider make_provider(AuthType type) {
 
 void check_upstream(const wire::RequestHead& client, const Provider& provider) {
     std::string out;
-    wire::append_upstream_head(out, {client, provider, 42, kBalancerKey});
+    std::vector<std::string_view> ours;
+    for (const wire::HeaderField& field : client.fields) {
+        if (wire::bearer_value(field.value) == kBalancerKey) ours.push_back(field.value);
+    }
+    wire::append_upstream_head(out, {client, provider, 42, ours});
     HeadScan scan = wire::scan_head(out, 0);
     BALANCER_CHECK(scan.state == HeadScan::State::kComplete && scan.size == out.size());
     Result<wire::RequestHead> sent = wire::parse_request_head(out);

@@ -175,6 +175,26 @@ TEST_F(Auth, ReloadsWithTheConfiguration) {
     EXPECT_TRUE(Fleet::eventually([&] { return send("POST", "/v1/messages").status == 200; }));
 }
 
+TEST(Passthrough, NoKeyOfTheBalancersGoesOnWhereverItStands) {
+    FakeProvider provider;
+    Fleet fleet(to_yaml(
+        {{{"main", provider.base_url(), "", "    auth_type: api_key\n    auth_value: passthrough\n"}},
+         {},
+         auth_settings("    exempt_paths: [/v1/messages/count_tokens]\n")}
+    ));
+    EXPECT_EQ(
+        exchange_raw(fleet.port(), request("POST", "/v1/messages", bearer(kAlice) + api_key(kDefault))).status,
+        200u
+    );
+    exchange_raw(fleet.port(), request("POST", "/v1/messages/count_tokens", bearer(kAlice) + api_key("own")));
+    ASSERT_EQ(provider.requests().size(), 2u);
+    for (const RecordedRequest& seen : provider.requests()) {
+        EXPECT_FALSE(seen.has_header("authorization"));
+        EXPECT_NE(seen.header("x-api-key"), kDefault);
+    }
+    EXPECT_EQ(provider.requests().back().header("x-api-key"), "own");
+}
+
 TEST(Passthrough, SeesTheClientsOwnCredentialAndNeverTheBalancersKey) {
     FakeProvider provider;
     Fleet fleet(to_yaml(

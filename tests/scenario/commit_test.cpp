@@ -118,6 +118,54 @@ TEST_F(Commit, WhenNobodyAnswersAfterPingsTheStreamEndsWithAnErrorEvent) {
     EXPECT_TRUE(names.ends_with("error")) << names;
 }
 
+TEST_F(Commit, BehindPingsTheClientsOwnFaultIsStillItsOwn) {
+    Step slow = status_step(400);
+    slow.delay = std::chrono::milliseconds(500);
+    slow.error = ErrorSpec{"invalid_request_error", "prompt is too long: 210000 tokens > 200000 maximum"};
+    first_.set_script(script_of({slow}));
+    RawResponse answer = fleet_.ask(streamed());
+    EXPECT_EQ(answer.status, 200u);
+    EXPECT_EQ(answer.end, BodyEnd::kComplete);
+    std::vector<SseEvent> events = split_events(answer.body);
+    ASSERT_FALSE(events.empty());
+    EXPECT_EQ(events.back().name, "error");
+    EXPECT_NE(events.back().data.find("invalid_request_error"), std::string::npos) << events.back().data;
+    EXPECT_NE(events.back().data.find("prompt is too long: 210000"), std::string::npos);
+    EXPECT_EQ(second_.request_count(), 0u);
+}
+
+TEST_F(Commit, AnAnswerWithoutALengthIsWholeOnlyIfItsJsonIs) {
+    Step cut = break_step(How::kClose, After::kBodyBytes, 100);
+    cut.framing = Framing::kUntilClose;
+    Step whole;
+    whole.framing = Framing::kUntilClose;
+    first_.set_script(script_of({cut, whole}));
+    RawResponse answer = fleet_.ask(unstreamed());
+    EXPECT_EQ(answer.status, 200u);
+    EXPECT_EQ(answer.header("x-provider-used"), "second");
+    EXPECT_EQ(answer.end, BodyEnd::kComplete);
+    ClaudeCodeRequest other = unstreamed();
+    other.session_id = "another";
+    answer = fleet_.ask(other);
+    EXPECT_EQ(answer.header("x-provider-used"), "first");
+    EXPECT_TRUE(answer.body.ends_with('}')) << answer.body;
+}
+
+TEST_F(Commit, AnOldClientSeesACutAsAReset) {
+    // HTTP/1.0 has no chunks: where the connection's end is the body's, a clean one would say that all is here.
+    Step cut = break_step(How::kReset, After::kBodyBytes, 150'000);
+    cut.message.text_bytes = 300'000;
+    cut.framing = Framing::kChunked;
+    first_.set_script(script_of({cut}));
+    std::string body = R"({"model":"m"})";
+    Result<RawClient> client = RawClient::connect(fleet_.port());
+    ASSERT_TRUE(client);
+    Result<RawResponse> answer = client->exchange(fmt::format(
+        "POST /v1/messages HTTP/1.0\r\nContent-Length: {}\r\n\r\n{}", body.size(), body
+    ));
+    if (answer) EXPECT_NE(answer->end, BodyEnd::kComplete);
+}
+
 TEST_F(Commit, EventsArriveAsTheyAreSent) {
     Step step;
     step.message.text = "a b c";

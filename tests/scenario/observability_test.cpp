@@ -218,6 +218,28 @@ TEST(Prompts, AreLoggedOnlyWhenAskedFor) {
     }
 }
 
+TEST(Prompts, AreNotQuotedFromAnErrorThatRepeatsThem) {
+    const std::string prompt = "canary prompt: what is in the vault";
+    for (unsigned status : {400U, 500U}) {
+        Step echo = status_step(status);
+        echo.body = "{\"detail\":[{\"input\":\"" + prompt + "\"}]}";
+        FakeProvider bad(script_of({echo}));
+        FakeProvider good;
+        ConfigText config{{{"bad", bad.base_url()}, {"good", good.base_url()}}};
+        config.log_level = "DEBUG";
+        testing::internal::CaptureStderr();
+        {
+            Fleet fleet(to_yaml(config));
+            RawResponse answer = fleet.ask(streamed(prompt));
+            std::string id = answer.header("x-balancer-request-id");
+            EXPECT_NE(access_record(fleet, id).dump().find("no error of the API"), std::string::npos);
+            EXPECT_TRUE(files_holding(fleet.folder(), prompt).empty());
+            EXPECT_EQ(fleet.get("/providers").body.find(prompt), std::string::npos);
+        }
+        EXPECT_EQ(testing::internal::GetCapturedStderr().find(prompt), std::string::npos);
+    }
+}
+
 // A data plane beside the fleet's own, whose start the test chooses.
 class LoneDataPlane {
   public:

@@ -1,16 +1,11 @@
 // How long a provider is waited for, how often it is asked at once, and which connections are used
 // again.
-#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <array>
 
 #include "tests/scenario/readings.hpp"
 #include "tests/scenario/requests.hpp"
+#include "tests/support/silent_listener.hpp"
 
 namespace balancer::tests {
 namespace {
@@ -18,39 +13,6 @@ namespace {
 using How = Break::How;
 using After = Break::After;
 using std::chrono::seconds;
-
-// Listens, but its queue is full and nobody accepts: further connects get no answer at all.
-class FullListener {
-  public:
-    FullListener() {
-        listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        sockaddr_in address{};
-        address.sin_family = AF_INET;
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        socklen_t size = sizeof(address);
-        ::bind(listener_, reinterpret_cast<sockaddr*>(&address), size);
-        ::listen(listener_, 0);
-        ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
-        port_ = ntohs(address.sin_port);
-        for (int& filler : fillers_) {
-            filler = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-            ::connect(filler, reinterpret_cast<sockaddr*>(&address), size);
-        }
-    }
-    ~FullListener() {
-        for (int filler : fillers_) ::close(filler);
-        ::close(listener_);
-    }
-    FullListener(const FullListener&) = delete;
-    FullListener& operator=(const FullListener&) = delete;
-
-    std::string base_url() const { return fmt::format("http://127.0.0.1:{}", port_); }
-
-  private:
-    int listener_ = -1;
-    std::array<int, 4> fillers_{};
-    std::uint16_t port_ = 0;
-};
 
 // Settings that would let a request wait far longer than the test does.
 constexpr const char* kPatient =
@@ -72,7 +34,7 @@ RawResponse ask_within(
 }
 
 TEST(ProviderTimeouts, ConnectIsItsOwn) {
-    FullListener nobody;
+    SilentListener nobody;
     FakeProvider good;
     Fleet fleet(to_yaml(
         {{{"bad", nobody.base_url(), "    timeouts: {connect: 0.3}\n"}, {"good", good.base_url()}},
@@ -140,6 +102,80 @@ TEST(ProviderTimeouts, ZeroMeansNoLimitAndGoesBeforeTheSettings) {
          "  timeouts:\n    non_streaming: {read_timeout: 0.2}\n"}
     ));
     EXPECT_EQ(ask_within(fleet, unstreamed(), std::chrono::milliseconds(900)).status, 200u);
+}
+
+TEST(ProviderTimeouts, ASlowClientIsNotTheProvidersFault) {
+    Step large;
+    large.message.text_bytes = 24 << 20;
+    large.message.delta_bytes = 60'000;
+    FakeProvider provider(script_of({large}));
+    Fleet fleet(to_yaml({{{"main", provider.base_url(), "    timeouts: {idle: 0.4}\n"}}, {}, kPatient}));
+    Result<RawClient> client = RawClient::connect(fleet.port());
+    ASSERT_TRUE(client);
+    ASSERT_TRUE(client->send(claude_code_request(streamed())));
+    Result<RawResponse> answer = client->read_head();
+    ASSERT_TRUE(answer);
+    // Longer than idle, with all buffers in between full.
+    std::this_thread::sleep_for(std::chrono::milliseconds(1'200));
+    client->read_body(*answer, std::chrono::milliseconds(60'000));
+    EXPECT_EQ(answer->end, BodyEnd::kComplete);
+    EXPECT_TRUE(event_names(answer->body).ends_with("message_stop"));
+    EXPECT_EQ(attempts(fleet, "main", "timeout"), 0);
+}
+
+TEST(ProviderTimeouts, AProviderThatStopsReadingIsLeftAfterTheIdleTime) {
+    SilentListener deaf(SilentListener::Connects::kAreQueued);
+    FakeProvider good;
+    Fleet fleet(to_yaml(
+        {{{"deaf", deaf.base_url(), "    timeouts: {idle: 0.4}\n"},
+          {"good", good.base_url()}},
+         {},
+         kPatient}
+    ));
+    RawResponse answer = ask_within(fleet, unstreamed(numbered_body(20 << 20)), std::chrono::milliseconds(300));
+    EXPECT_EQ(answer.header("x-provider-used"), "good");
+    std::string words = failed_attempts(fleet, answer);
+    EXPECT_NE(words.find("timeout while sending the request"), std::string::npos) << words;
+}
+
+TEST(ProviderTimeouts, TheWordsOfAnErrorAreNotWaitedForWhenAnotherCanAnswer) {
+    Step error = break_step(How::kHang, After::kBodyBytes, 10);
+    error.status = 529;
+    FakeProvider bad(script_of({error}));
+    FakeProvider good;
+    Fleet fleet(to_yaml({{{"bad", bad.base_url()}, {"good", good.base_url()}}, {}, kPatient}));
+    RawResponse answer = ask_within(fleet, unstreamed(), std::chrono::milliseconds(0));
+    EXPECT_EQ(answer.header("x-provider-used"), "good");
+    EXPECT_EQ(attempts(fleet, "bad", "overloaded"), 1);
+}
+
+TEST(Pool, AConnectionSurvivesAnErrorThatIsFailedOver) {
+    FakeProvider bad(script_of({status_step(529)}));
+    FakeProvider good;
+    Fleet fleet(
+        to_yaml({{{"bad", bad.base_url()}, {"good", good.base_url()}}, {}, "  unhealthy_threshold: 1000\n"}),
+        {1, 1}
+    );
+    for (int i = 0; i < 3; ++i) {
+        EXPECT_EQ(fleet.ask(in_session("s" + std::to_string(i))).header("x-provider-used"), "good");
+    }
+    EXPECT_EQ(bad.request_count(), 3u);
+    EXPECT_EQ(bad.connection_count(), 1u);
+}
+
+TEST(Pool, AConnectionThatDiesLateIsAFailureAndNotReplayed) {
+    Step late = break_step(How::kReset, After::kHeadBytes, 0);
+    late.delay = std::chrono::milliseconds(1'500);
+    FakeProvider first(script_of({Step{}, late}));
+    FakeProvider second;
+    Fleet fleet(
+        to_yaml({{{"first", first.base_url()}, {"second", second.base_url()}}, {}, "  unhealthy_threshold: 1000\n"}),
+        {1, 1}
+    );
+    EXPECT_EQ(fleet.ask(unstreamed()).header("x-provider-used"), "first");
+    EXPECT_EQ(fleet.ask(unstreamed()).header("x-provider-used"), "second");
+    EXPECT_EQ(first.request_count(), 2u) << "somebody was at work on the request already";
+    EXPECT_EQ(attempts(fleet, "first", "connect"), 1);
 }
 
 TEST(Pool, ConnectionsAreReusedAndCounted) {

@@ -78,8 +78,8 @@ TEST_F(Classify, AnOperatorsPatternMakesAnErrorBodyTheProviders) {
     pattern("insufficient\\s+credits?");
     EXPECT_TRUE(status(400, "Insufficient  CREDIT left").try_next);
     EXPECT_FALSE(status(400, "something else").try_next);
-    EXPECT_EQ(classify_plain_body("insufficient credits", own_, settings_).failure, FailureClass::kPattern);
-    EXPECT_EQ(classify_plain_body("all is well", own_, settings_).failure, FailureClass::kNone);
+    EXPECT_EQ(classify_plain_body("insufficient credits", settings_).failure, FailureClass::kPattern);
+    EXPECT_EQ(classify_plain_body("all is well", settings_).failure, FailureClass::kNone);
 }
 
 TEST_F(Classify, AnEmptyPurseIsAQuotaWhateverTheStatus) {
@@ -102,10 +102,26 @@ TEST_F(Classify, ErrorObjectsByTheirType) {
 }
 
 TEST_F(Classify, DetailsHoldNoSecretsAndNoControlCharacters) {
-    Verdict verdict = status(500, "bad key sk-ant-CANARY-12345678\r\n\x01" + std::string(10'000, 'x'));
+    Verdict verdict = status(
+        500,
+        R"({"error":{"message":"bad key sk-ant-CANARY-12345678\r\n\u0001)" + std::string(10'000, 'x') + "\"}}"
+    );
     EXPECT_EQ(verdict.detail.find("CANARY"), std::string::npos);
     EXPECT_LT(verdict.detail.size(), 400u);
     for (char c : verdict.detail) EXPECT_GE(static_cast<unsigned char>(c), 0x20);
+}
+
+TEST_F(Classify, ABodyThatIsNoErrorOfTheApiIsNotQuoted) {
+    for (const char* body : {"<html>canary</html>", R"({"detail":"canary"})", R"({"error":{"code":"canary"}})"}) {
+        Verdict verdict = status(500, body);
+        EXPECT_EQ(verdict.detail.find("canary"), std::string::npos) << verdict.detail;
+        EXPECT_NE(verdict.detail.find("no error of the API"), std::string::npos);
+    }
+    pattern("out of canaries");
+    EXPECT_EQ(
+        classify_plain_body("what I was asked: XYZ. we are out of canaries", settings_).detail,
+        "a 200 answer of 45 bytes matches 'out of canaries'"
+    );
 }
 
 TEST(RetryTime, ReadsEveryFormThatIsSent) {
@@ -121,6 +137,13 @@ TEST(RetryTime, ReadsEveryFormThatIsSent) {
     EXPECT_EQ(at({{"retry-after", "Tue, 14 Nov 2023 22:14:20 GMT"}}), kNow + 60'000);
     EXPECT_EQ(at({{"retry-after", "Tue, 14 Nov 2000 22:14:20 GMT"}}), 0);
     EXPECT_EQ(at({{"retry-after", "soon"}}), 0);
+    for (const char* beyond : {"9223372036854775807", "1e300", "99999999999999"}) {
+        EXPECT_EQ(at({{"retry-after-ms", beyond}}), 0) << beyond;
+        EXPECT_EQ(at({{"retry-after", beyond}}), 0) << beyond;
+        EXPECT_EQ(
+            at({{"anthropic-ratelimit-unified-status", "rejected"}, {"anthropic-ratelimit-unified-reset", beyond}}), 0
+        ) << beyond;
+    }
     EXPECT_EQ(at({{"anthropic-ratelimit-unified-reset", "1700003600"}}), 0);
     EXPECT_EQ(
         at({{"anthropic-ratelimit-unified-status", "rejected"}, {"anthropic-ratelimit-unified-reset", "1700003600"}, {"retry-after", "5"}}),

@@ -4,9 +4,11 @@
 #include <cstring>
 
 #include "dataplane/buffer_pool.hpp"
+#include "dataplane/exchange/body_pace.hpp"
 #include "dataplane/retry_budget.hpp"
 #include "dataplane/sticky_table.hpp"
 #include "dataplane/sweep.hpp"
+#include "dataplane/telemetry/log_allowance.hpp"
 
 namespace balancer::dataplane {
 namespace {
@@ -57,6 +59,26 @@ TEST(BufferPool, RecyclesAndGrowsWithoutLosingBytes) {
     Buffer two = std::move(one);
     EXPECT_FALSE(one);
     EXPECT_TRUE(two);
+}
+
+TEST(BodyPace, AStallOrATrickleEndsAndASteadySenderDoesNot) {
+    SteadyTime began{std::chrono::hours(1)};
+    EXPECT_EQ(next_byte_due(began, began, 0), began + kBodyStallMax);
+    // 100 s later, with a few bytes: over.
+    SteadyTime later = began + std::chrono::seconds(100);
+    EXPECT_LT(next_byte_due(began, later, 100), later);
+    // With what the pace asks for, and with far more: a stall's time from now on, and no longer.
+    EXPECT_EQ(next_byte_due(began, later, 100 * kBodyBytesPerSecondMin), later + kBodyStallMax);
+    EXPECT_EQ(next_byte_due(began, later, 60U << 20), later + kBodyStallMax);
+}
+
+TEST(LogAllowance, LeavesOutWhatIsTooMuchAndSaysHowMuch) {
+    LogAllowance allowance;
+    SteadyTime now{std::chrono::hours(1)};
+    for (unsigned i = 0; i < LogAllowance::kPerSecond; ++i) EXPECT_EQ(allowance.take(now), 0u);
+    for (int i = 0; i < 7; ++i) EXPECT_FALSE(allowance.take(now + Milliseconds(999)));
+    EXPECT_EQ(allowance.take(now + Milliseconds(1'000)), 7u);
+    EXPECT_EQ(allowance.take(now + Milliseconds(1'001)), 0u);
 }
 
 TEST(Sweep, EntriesFallDueOnceAndMayArmAgain) {

@@ -23,7 +23,11 @@ std::string upstream(const Provider& provider, const std::string& lines, std::st
     std::string text = "POST /v1/messages?beta=true HTTP/1.1\r\nHost: balancer\r\n" + lines + "\r\n";
     RequestHead head = *parse_request_head(text);
     std::string out;
-    append_upstream_head(out, {head, provider, 42, balancer_key});
+    std::vector<std::string_view> ours;
+    for (const HeaderField& field : head.fields) {
+        if (!balancer_key.empty() && bearer_value(field.value) == balancer_key) ours.push_back(field.value);
+    }
+    append_upstream_head(out, {head, provider, 42, ours});
     return out;
 }
 
