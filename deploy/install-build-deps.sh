@@ -15,6 +15,8 @@ packages=(
     libboost1.81-dev libboost-url1.81-dev libssl-dev libsimdjson-dev libre2-dev
     # logs, metrics, tests
     libspdlog-dev prometheus-cpp-dev libgtest-dev libgmock-dev
+    # what TLS to providers trusts
+    ca-certificates
     curl
 )
 

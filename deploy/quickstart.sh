@@ -45,14 +45,26 @@ state=${BALANCER_STATE:-$PWD/.quickstart}
 preset=${BALANCER_PRESET:-release}
 bin=build/$preset/bin
 base_port=${BALANCER_PORT:-9090}
+if ! [[ $base_port =~ ^[1-9][0-9]{0,4}$ ]] || [ "$base_port" -gt 65434 ]; then
+    echo "quickstart.sh: BALANCER_PORT is '$base_port'; it must be a port from 1 to 65434 (the last is port+101)" >&2
+    exit 2
+fi
 grpc=127.0.0.1:$((base_port + 1))
 http=127.0.0.1:$((base_port + 2))
 
-# Tokens lie in there.
-mkdir -p "$state"
+if [ "$mode" = stop ]; then
+    stop_everything
+    exit 0
+fi
+
+# Tokens lie in there, so it is private; a folder of somebody else's is not made so.
+if [ -d "$state" ] && [ ! -d "$state/pids" ] && [ -n "$(ls -A "$state")" ]; then
+    echo "quickstart.sh: BALANCER_STATE is $state, which holds other files: name a folder that is new or empty" >&2
+    exit 2
+fi
+mkdir -p "$state/pids" "$state/log"
 chmod 700 "$state"
 state=$(cd "$state" && pwd)
-mkdir -p "$state/pids" "$state/log"
 
 start_control_plane() {
     start_program control-plane "$bin/balancer-controlplane" \
@@ -85,7 +97,14 @@ start_all() {
         config=$state/demo-config.yaml
     fi
     start_control_plane "$config"
-    require_free_ports "$(clients_port)"
+    local clients_on
+    clients_on=$(clients_port)
+    if [ -z "$clients_on" ]; then
+        echo "quickstart.sh: the control plane does not tell the clients' port" >&2
+        show_log_end control-plane
+        return 1
+    fi
+    require_free_ports "$clients_on"
     rm -f "$state/dp1/addresses.json"
     start_data_plane dp1 $((base_port + 100)) ${listen[@]+"${listen[@]}"}
     start_data_plane dp2 $((base_port + 101)) ${listen[@]+"${listen[@]}"}
@@ -121,10 +140,6 @@ print_directions() {
 TEXT
 }
 
-if [ "$mode" = stop ]; then
-    stop_everything
-    exit 0
-fi
 exit_if_running
 deploy/install-build-deps.sh
 deploy/build.sh "$preset" balancer-controlplane balancer-dataplane balancerctl fake-provider

@@ -4,7 +4,9 @@
 listening_inode() {
     local port
     port=$(printf ':%04X' "$1")
-    awk -v port="$port" '$4 == "0A" && $2 ~ port "$" {print $10; exit}' /proc/net/tcp /proc/net/tcp6
+    # Where IPv6 is off there is no tcp6.
+    { cat /proc/net/tcp /proc/net/tcp6 2>/dev/null || true; } |
+        awk -v port="$port" '$4 == "0A" && $2 ~ port "$" && !found {print $10; found = 1}'
 }
 
 # "NAME (process PID)" of whoever holds that socket, as far as we may see.

@@ -55,32 +55,42 @@ wait_until_ready() {
     return 1
 }
 
-# The last started first: data planes, control plane, fake providers.
+# The last started first: data planes, control plane, fake providers. The data planes together: each may take its 30 s for
+# answers that are under way, and 2 s for the last words to the others.
 stop_everything() {
     trap '' INT TERM
-    local name ended=0
-    for name in dp2 dp1 control-plane beta alpha; do
-        if is_running "$name"; then
-            echo "== stopping $name (process $pid)"
-            stop_program "$name"
-            ended=$((ended + 1))
-        fi
-        rm -f "$state/pids/$name"
-    done
+    ended=0
+    stop_programs 40 dp2 dp1
+    stop_programs 20 control-plane
+    stop_programs 20 beta alpha
     if [ $ended -eq 0 ]; then echo "== nothing of this quickstart is running"; fi
 }
 
-stop_program() {
-    local tries=0
-    kill -TERM "$pid" 2>/dev/null || true
-    while is_running "$1"; do
+# stop_programs SECONDS NAME...: asks them to end, waits, and kills what is left then. Adds to `ended`.
+stop_programs() {
+    local seconds=$1 name tries=0 left
+    shift
+    for name in "$@"; do
+        is_running "$name" || continue
+        echo "== stopping $name (process $pid)"
+        kill -TERM "$pid" 2>/dev/null || true
+        ended=$((ended + 1))
+    done
+    while true; do
+        left=''
+        for name in "$@"; do
+            is_running "$name" || continue
+            left+=" $name"
+            if [ $tries -eq $((seconds * 10)) ]; then
+                echo "   $name does not end within $seconds s: killing it"
+                kill -KILL "$pid" 2>/dev/null || true
+            fi
+        done
+        if [ -z "$left" ]; then break; fi
         tries=$((tries + 1))
-        if [ $tries -eq 200 ]; then
-            echo "   $1 does not end within 20 s: killing it"
-            kill -KILL "$pid" 2>/dev/null || true
-        fi
         sleep 0.1
     done
+    for name in "$@"; do rm -f "$state/pids/$name"; done
 }
 
 exit_if_running() {
@@ -97,9 +107,16 @@ exit_if_running() {
 watch_programs() {
     local file name
     while true; do
+        if [ -z "$(ls "$state/pids")" ]; then
+            echo "== stopped from elsewhere"
+            exit 0
+        fi
         for file in "$state"/pids/*; do
             name=${file##*/}
-            if is_running "$name"; then continue; fi
+            # Gone, and its file too: --stop is at work.
+            if is_running "$name" || [ ! -e "$file" ]; then continue; fi
+            sleep 0.3
+            if [ ! -e "$file" ]; then continue; fi
             echo "quickstart.sh: $name ended by itself" >&2
             show_log_end "$name"
             return 1
