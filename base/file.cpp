@@ -43,8 +43,16 @@ Result<void> write_all(int fd, std::string_view content, const std::filesystem::
 }  // namespace
 
 Result<std::string> read_file(const std::filesystem::path& path, std::size_t bytes_max) {
-    Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+    // Not to wait for whoever writes to a pipe that somebody put there.
+    Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
     if (file.fd < 0) return errno_error("read", path);
+    struct stat status {};
+    if (::fstat(file.fd, &status) != 0) return errno_error("read", path);
+    if (S_ISDIR(status.st_mode)) {
+        errno = EISDIR;
+        return errno_error("read", path);
+    }
+    if (!S_ISREG(status.st_mode)) return invalid(fmt::format("{} is not a regular file", path.string()));
     std::string content;
     std::array<char, 16384> block;
     for (;;) {

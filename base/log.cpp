@@ -1,10 +1,12 @@
 #include "base/log.hpp"
 
+#include <fcntl.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <array>
 #include <filesystem>
@@ -179,6 +181,9 @@ Result<void> Log::set_file(const std::string& path) {
     try {
         std::filesystem::path parent = std::filesystem::path(path).parent_path();
         if (!parent.empty()) std::filesystem::create_directories(parent);
+        // Made here, so that its mode is not the umask's: with log_bodies there are prompts in it.
+        int fd = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+        if (fd >= 0) ::close(fd);
         auto sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(path);
         auto logger = std::make_shared<spdlog::logger>(sinks_->program, std::move(sink));
         logger->set_level(spdlog::level::debug);

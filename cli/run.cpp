@@ -78,7 +78,10 @@ void add_providers(CLI::App& app, Request& request) {
     add_command(*group, "list", "All, with their health", request, list_providers);
     auto with_name = [&](const char* name, const char* help, std::function<int(Session&)> work) {
         CLI::App* command = add_command(*group, name, help, request, std::move(work));
-        command->add_option("NAME", request.name, "The provider's name")->required()->type_name("");
+        command->add_option("NAME", request.name, "The provider's name")
+            ->required()
+            ->check([](const std::string& name) { return name.empty() ? "NAME is empty" : ""; })
+            ->type_name("");
         return command;
     };
     with_name("get", "One, with routes and recent failures", [&request](Session& session) {
@@ -127,11 +130,13 @@ void add_config(CLI::App& app, Request& request) {
 }  // namespace
 
 int report(Session& session, const Error& error) {
-    session.err << paint("balancerctl: ", Tone::kBad, session.color) << error.text() << '\n';
+    session.err << paint("balancerctl: ", Tone::kBad, session.err_color) << error.text() << '\n';
     return is_unreachable(error) ? kUnreachable : kFailed;
 }
 
-int run(int argc, const char* const* argv, std::ostream& out, std::ostream& err, Color color) {
+int run(
+    int argc, const char* const* argv, std::ostream& out, std::ostream& err, Color color, Color err_color
+) {
     CLI::App app("Operates the control plane of Claude Code Provider Balancer.", "balancerctl");
     app.footer(kFooter);
     app.set_version_flag("--version", "balancerctl " BALANCER_VERSION);
@@ -155,8 +160,11 @@ int run(int argc, const char* const* argv, std::ostream& out, std::ostream& err,
         request.token_file,
         Milliseconds(static_cast<std::int64_t>(request.timeout_s * 1000)),
     });
-    Session session{client, out, err, format_of(request.format), color, unix_now()};
-    return request.command(session);
+    Session session{client, out, err, format_of(request.format), color, err_color, unix_now()};
+    int code = request.command(session);
+    out.flush();
+    if (out) return code;
+    return report(session, invalid("the answer cannot be written: is the disk full, or the reader gone?"));
 }
 
 }  // namespace balancer::cli

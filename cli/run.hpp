@@ -14,7 +14,8 @@ int run(
     const char* const* argv,
     std::ostream& out,
     std::ostream& err,
-    Color color = Color::kOff
+    Color color = Color::kOff,     // of `out`
+    Color err_color = Color::kOff  // of `err`
 );
 
 }  // namespace balancer::cli

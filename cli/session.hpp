@@ -24,7 +24,8 @@ struct Session {
     std::ostream& out;
     std::ostream& err;
     Format format = Format::kTable;
-    Color color = Color::kOff;
+    Color color = Color::kOff;      // of `out`
+    Color err_color = Color::kOff;  // of `err`
     UnixMs now = 0;
 };
 

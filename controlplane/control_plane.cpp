@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/file.hpp"
 #include "model/from_proto.hpp"
 
 namespace balancer::controlplane {
@@ -103,6 +104,12 @@ ReloadOutcome ControlPlane::reload(std::string_view cause) {
         return refuse(std::move(*problems), cause);
     }
     return take(std::get<LoadedConfig>(std::move(result)), cause);
+}
+
+void ControlPlane::reload_if_changed(std::string_view cause) {
+    Result<std::string> bytes = read_file(options_.config_file);
+    if (bytes && to_hex(sha256(*bytes)) == loaded_.sha256) return;
+    reload(cause);
 }
 
 ReloadOutcome ControlPlane::take(LoadedConfig loaded, std::string_view cause) {

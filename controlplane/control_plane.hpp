@@ -61,6 +61,9 @@ class ControlPlane {
     // Reads the file again. A bad file changes nothing. `cause` is for people: "the file changed".
     ReloadOutcome reload(std::string_view cause);
 
+    // The same when the file's bytes are others than those in force; else nothing, not even a line in the log.
+    void reload_if_changed(std::string_view cause);
+
     // Edits by hand (control_plane_edits.cpp).
     // Refused: an unknown provider (see is_unknown_provider), one without a credential to enable,
     // the last enabled one to disable.

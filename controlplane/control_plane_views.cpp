@@ -68,7 +68,10 @@ v1::GetStatusResponse ControlPlane::status() const {
     response.set_providers_total(static_cast<std::uint32_t>(count_enabled(config_)));
     response.set_providers_healthy(healthy);
     for (const v1::DataPlaneView& view : publisher_.data_planes()) {
-        if (!view.connected()) continue;
+        if (!view.connected()) {
+            response.set_data_planes_gone(response.data_planes_gone() + 1);
+            continue;
+        }
         response.set_data_planes_connected(response.data_planes_connected() + 1);
         if (view.in_sync()) response.set_data_planes_in_sync(response.data_planes_in_sync() + 1);
     }

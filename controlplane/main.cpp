@@ -1,4 +1,5 @@
 // balancer-controlplane: flags, start, wait, stop.
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 
@@ -14,6 +15,7 @@ int main(int argc, char** argv) {
     controlplane::ServerOptions options;
     if (std::optional<int> ended = controlplane::parse_flags(argc, argv, options)) return *ended;
 
+    std::signal(SIGPIPE, SIG_IGN);  // whoever read our stderr may be gone
     raise_descriptor_limit();
     Log log("balancer-controlplane");
     controlplane::Server server(log, std::move(options));

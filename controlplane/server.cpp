@@ -146,17 +146,19 @@ struct Server::Parts {
         watch = std::make_unique<ConfigWatch>(loop, log, options.config_file, [this] {
             control_plane->reload("the file changed");
         });
-        if (Result<void> watching = watch->start(); !watching) {
-            // Not a reason to stay down: a reload on demand works.
-            log.emit(LogLevel::kWarning, LogEvent::kNotice, watching.error().text());
-        }
+        watch->start();
+        // The file was read before it was watched.
+        control_plane->reload_if_changed("it changed during the start");
         ErrorCode ec;
         for (int number : {SIGINT, SIGTERM}) {
             if (!ec) signals.add(number, ec);
         }
         if (ec) return Error{ec, "cannot handle signals: " + ec.message()};
         signals.async_wait([this](ErrorCode failed, int) {
-            if (!failed) stop_wanted.release();
+            if (failed) return;
+            ErrorCode ignored;
+            signals.clear(ignored);  // a second signal ends the process at once
+            stop_wanted.release();
         });
         return {};
     }
@@ -197,13 +199,14 @@ std::variant<Addresses, StartFailure> Server::start() {
     if (!core) return fail(core.error());
     parts_->make_services(log_);
     Addresses addresses;
+    Result<std::string> grpc = parts_->listen_grpc(options_.grpc_address);
+    if (!grpc) return fail(grpc.error());
+    addresses.grpc = *std::move(grpc);
+    // Last: /readyz promises that the rest is there.
     Result<std::string> http =
         parts_->on_loop([&] { return parts_->listen_http(log_, options_.http_address); });
     if (!http) return fail(http.error());
     addresses.http = *std::move(http);
-    Result<std::string> grpc = parts_->listen_grpc(options_.grpc_address);
-    if (!grpc) return fail(grpc.error());
-    addresses.grpc = *std::move(grpc);
     Result<void> written = write_addresses(options_.state_dir, addresses);
     if (!written) return fail(written.error());
 

@@ -13,6 +13,7 @@
 #include "base/file.hpp"
 #include "base/log.hpp"
 #include "dataplane/server.hpp"
+#include "model/protocol.hpp"
 
 namespace {
 
@@ -21,9 +22,27 @@ using balancer::LogLevel;
 
 constexpr balancer::Milliseconds kDrainGrace{30'000};
 
-std::string host_name() {
+// The host's name, as far as an id takes it.
+std::string default_id() {
     char name[256] = {};
-    return ::gethostname(name, sizeof name - 1) == 0 ? name : "dataplane";
+    std::string id = ::gethostname(name, sizeof name - 1) == 0 ? name : "";
+    std::erase_if(id, [](char c) { return !balancer::is_id_character(c); });
+    id.resize(std::min(id.size(), balancer::kIdBytesMax));
+    return id.empty() ? "dataplane" : id;
+}
+
+// For CLI11: empty when good, else what is wrong.
+std::string check_id(const std::string& id) {
+    if (balancer::is_data_plane_id(id)) return {};
+    return fmt::format("'{}' is no id: 1 to {} of A-Z a-z 0-9 . _ -", id, balancer::kIdBytesMax);
+}
+
+std::string check_address(const std::string& address) {
+    std::size_t colon = address.rfind(':');
+    bool good = colon != std::string::npos && colon > 0 && colon + 1 < address.size() &&
+                address.find_first_not_of("0123456789", colon + 1) == std::string::npos;
+    if (good) return {};
+    return fmt::format("'{}' is not HOST:PORT, such as 127.0.0.1:9091", address);
 }
 
 struct Flags {
@@ -36,13 +55,14 @@ int parse_flags(int argc, char** argv, Flags& flags) {
     CLI::App app{"Data plane of the Claude Code Provider Balancer: serves the Anthropic Messages API to clients."};
     app.set_version_flag("--version", "balancer-dataplane " BALANCER_VERSION);
     auto& server = flags.server;
-    server.control.id = host_name();
+    server.control.id = default_id();
     server.workers = std::max(1U, std::thread::hardware_concurrency());
     server.admin = "127.0.0.1:9190";
     server.control.addresses = {"127.0.0.1:9091"};
     std::string state_dir = "dataplane-state";
     app.add_option("--control-plane", server.control.addresses, "gRPC addresses of control planes")
         ->delimiter(',')
+        ->check(check_address, "HOST:PORT")
         ->capture_default_str();
     app.add_option("--token-file", flags.token_file, "the control plane's dataplane.token")->required();
     app.add_option("--state-dir", state_dir, "where logs and addresses.json go")->capture_default_str();
@@ -51,7 +71,9 @@ int parse_flags(int argc, char** argv, Flags& flags) {
     app.add_option("--workers", server.workers, "event loops")
         ->check(CLI::Range(1U, 256U))
         ->capture_default_str();
-    app.add_option("--id", server.control.id, "the replica's name")->capture_default_str();
+    app.add_option("--id", server.control.id, "the replica's name")
+        ->check(check_id, "ID")
+        ->capture_default_str();
     app.footer(
         "Example:\n  balancer-dataplane --control-plane 127.0.0.1:9091 \\\n"
         "      --token-file /var/lib/balancer/dataplane.token --state-dir /var/lib/balancer/dp1 --id dp1\n"
@@ -86,9 +108,14 @@ int main(int argc, char** argv) {
     }
     control.token = *token;
     std::error_code ec;
-    std::filesystem::create_directories(control.state_dir, ec);
+    // Logs with prompts may lie there.
+    if (std::filesystem::create_directories(control.state_dir, ec)) {
+        std::filesystem::permissions(control.state_dir, std::filesystem::perms::owner_all, ec);
+    }
     if (ec) return fail(fmt::format("cannot make {}: {}", control.state_dir.string(), ec.message()));
 
+    // gRPC's own lines on stderr say in its words what we say in ours. GRPC_VERBOSITY=ERROR brings them back.
+    ::setenv("GRPC_VERBOSITY", "NONE", 0);
     std::signal(SIGPIPE, SIG_IGN);
     std::uint64_t descriptors = balancer::raise_descriptor_limit();
     balancer::Log log("dataplane");

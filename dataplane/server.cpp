@@ -14,6 +14,8 @@ using tcp = net::ip::tcp;
 
 namespace {
 
+constexpr std::chrono::seconds kListenAgain{1};
+
 // Several acceptors, also of several processes, share the port; the kernel spreads connections over them.
 Result<tcp::acceptor> open_acceptor(net::io_context& context, const tcp::endpoint& endpoint) {
     tcp::acceptor acceptor(context);
@@ -40,7 +42,7 @@ Result<tcp::acceptor> open_acceptor(net::io_context& context, const tcp::endpoin
 }  // namespace
 
 Server::Server(ServerOptions options, Log& log)
-    : options_(std::move(options)), log_(log), process_(log) {
+    : options_(std::move(options)), log_(log), process_(log), listen_again_(context_) {
     process_.id = options_.control.id;
     process_.workers = options_.workers;
     for (unsigned i = 0; i < options_.workers; ++i) {
@@ -77,7 +79,7 @@ Result<void> Server::start() {
         Result<std::string> bound = listen(options_.listen);
         if (!bound) return bound.error();
     }
-    write_addresses();
+    if (options_.listen.empty()) write_addresses({});
     control_->start();
     return {};
 }
@@ -110,18 +112,48 @@ Result<std::string> Server::listen(const std::string& address) {
         "Serving clients.",
         {{"address", bound}, {"workers", workers_.size()}, {"admin", admin_address_}}
     );
+    // Before anybody can see that it is ready.
+    write_addresses(bound);
     std::lock_guard lock(mutex_);
     listen_wanted_ = address;
+    listening_for_ = address;
     listen_address_ = bound;
+    listen_problem_.clear();
     return bound;
 }
 
-void Server::write_addresses() {
-    std::string listen_address;
+// On context_'s thread. A port that is taken may be free a moment later: until then it is tried each second.
+void Server::listen_where_configured() {
+    std::string wanted;
+    std::string known_problem;
     {
         std::lock_guard lock(mutex_);
-        listen_address = listen_address_;
+        if (listen_wanted_ == listening_for_ || process_.draining) return;
+        wanted = listen_wanted_;
+        known_problem = listen_problem_;
     }
+    Result<std::string> bound = listen(wanted);
+    if (bound) return;
+    std::string problem = bound.error().text();
+    if (problem != known_problem) {
+        log_.emit(
+            LogLevel::kError,
+            LogEvent::kNotice,
+            "The client port cannot be opened; it is tried again each second.",
+            {{"address", wanted}, {"reason", problem}}
+        );
+    }
+    {
+        std::lock_guard lock(mutex_);
+        listen_problem_ = problem;
+    }
+    listen_again_.expires_after(kListenAgain);
+    listen_again_.async_wait([this](const ErrorCode& ec) {
+        if (!ec) listen_where_configured();
+    });
+}
+
+void Server::write_addresses(const std::string& listen_address) {
     std::string json = fmt::format(
         "{{\"listen\":\"{}\",\"admin\":\"{}\"}}\n", listen_address, admin_address_
     );
@@ -135,8 +167,6 @@ void Server::write_addresses() {
 void Server::on_snapshot(std::shared_ptr<const Snapshot> snapshot) {
     const Settings& settings = snapshot->settings;
     apply_log_settings(settings);
-    bool relisten = false;
-    std::string wanted = fmt::format("{}:{}", settings.listen_host, settings.listen_port);
     {
         std::lock_guard lock(mutex_);
         snapshot_ = snapshot;
@@ -145,16 +175,12 @@ void Server::on_snapshot(std::shared_ptr<const Snapshot> snapshot) {
             if (slot_names_.size() <= slot) slot_names_.resize(slot + 1);
             slot_names_[slot] = provider->name;
         }
-        relisten = options_.listen.empty() && wanted != listen_wanted_;
+        if (options_.listen.empty()) {
+            listen_wanted_ = fmt::format("{}:{}", settings.listen_host, settings.listen_port);
+        }
     }
     for (auto& worker : workers_) worker->publish(snapshot);
-    if (!relisten) return;
-    Result<std::string> bound = listen(wanted);
-    if (bound) {
-        write_addresses();
-    } else {
-        log_.emit(LogLevel::kError, LogEvent::kNotice, bound.error().text());
-    }
+    net::post(context_, [this] { listen_where_configured(); });
 }
 
 void Server::apply_log_settings(const Settings& settings) {
@@ -204,6 +230,13 @@ bool Server::ready() const {
     return snapshot_ != nullptr && !listen_address_.empty() && !process_.draining;
 }
 
+std::string Server::why_not_ready() const {
+    std::lock_guard lock(mutex_);
+    if (process_.draining) return "draining";
+    if (snapshot_ == nullptr) return "no snapshot in force yet";
+    return listen_problem_.empty() ? "the client port is not open yet" : listen_problem_;
+}
+
 ManagementResponse Server::answer(const ManagementRequest& request) {
     if (request.method != "GET" && request.method != "HEAD") {
         return {405, "text/plain; charset=utf-8", "only GET\n"};
@@ -211,8 +244,7 @@ ManagementResponse Server::answer(const ManagementRequest& request) {
     if (request.path == "/healthz") return {200, "text/plain; charset=utf-8", "alive\n"};
     if (request.path == "/readyz") {
         if (ready()) return {200, "text/plain; charset=utf-8", "ready\n"};
-        const char* why = process_.draining ? "draining\n" : "no snapshot in force yet\n";
-        return {503, "text/plain; charset=utf-8", why};
+        return {503, "text/plain; charset=utf-8", why_not_ready() + "\n"};
     }
     if (request.path == "/metrics") {
         std::vector<const WorkerMetrics*> metrics;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <filesystem>
 #include <memory>
 #include <mutex>
@@ -45,9 +46,11 @@ class Server {
     std::uint32_t in_flight() const;
 
     Result<std::string> listen(const std::string& address);
+    void listen_where_configured();
     void apply_log_settings(const Settings& settings);
-    void write_addresses();
+    void write_addresses(const std::string& listen_address);
     bool ready() const;
+    std::string why_not_ready() const;
     ManagementResponse answer(const ManagementRequest& request);
 
     ServerOptions options_;
@@ -63,8 +66,11 @@ class Server {
     mutable std::mutex mutex_;  // guards what follows; never taken by a worker
     std::shared_ptr<const Snapshot> snapshot_;
     std::vector<std::string> slot_names_;
-    std::string listen_wanted_;
-    std::string listen_address_;
+    std::string listen_wanted_;   // --listen, or what the configuration says
+    std::string listening_for_;   // the wanted address that is served
+    std::string listen_address_;  // where that is, its port filled in
+    std::string listen_problem_;  // why the wanted one is not; empty: it is
+    boost::asio::steady_timer listen_again_;  // of context_'s thread
 };
 
 }  // namespace balancer::dataplane

@@ -68,6 +68,11 @@ Result<ProxySpec> parse_proxy_url(std::string_view text) {
         proxy.kind = ProxyKind::kHttpConnect;
     } else if (scheme == "socks5" || scheme == "socks5h") {
         proxy.kind = ProxyKind::kSocks5;
+    } else if (scheme == "https") {
+        return invalid(
+            "a proxy that is itself spoken to over TLS (https://) is not supported: give it as http:// or socks5:// if it "
+            "listens for one of these"
+        );
     } else {
         // The text may hold a password: it is not repeated.
         return invalid(

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <thread>
+
 #include "cli/command/commands.hpp"
 #include "cli/document.hpp"
 #include "cli/table.hpp"
@@ -8,10 +10,15 @@
 namespace balancer::cli {
 namespace {
 
+constexpr std::chrono::seconds kOnItsWay{1};
+
 // Empty: all is well.
 std::string degradation(const v1::GetStatusResponse& status) {
     if (status.providers_healthy() == 0) {
         return "no provider is healthy: see balancerctl providers list";
+    }
+    if (status.data_planes_connected() == 0 && status.data_planes_gone() > 0) {
+        return "no data plane is connected any more: see balancerctl dataplanes list";
     }
     std::uint32_t behind = status.data_planes_connected() - status.data_planes_in_sync();
     if (behind > 0) {
@@ -62,9 +69,12 @@ void print_table(Session& session, const v1::GetStatusResponse& status) {
     table.add(
         {"data planes",
          {fmt::format(
-              "{} connected, {} in sync",
+              "{} connected, {} in sync{}",
               status.data_planes_connected(),
-              status.data_planes_in_sync()
+              status.data_planes_in_sync(),
+              status.data_planes_gone() == 0
+                  ? std::string()
+                  : fmt::format(", {} gone in the last hour", status.data_planes_gone())
           ),
           in_sync ? Tone::kPlain : Tone::kBad}}
     );
@@ -84,6 +94,11 @@ void print_table(Session& session, const v1::GetStatusResponse& status) {
 
 int status(Session& session) {
     auto answer = session.client.call(&v1::Admin::Stub::GetStatus, v1::GetStatusRequest());
+    // Whatever was published a moment ago is on its way: asked once more before it is called out of sync.
+    if (answer && answer->data_planes_in_sync() < answer->data_planes_connected()) {
+        std::this_thread::sleep_for(kOnItsWay);
+        answer = session.client.call(&v1::Admin::Stub::GetStatus, v1::GetStatusRequest());
+    }
     if (!answer) return report(session, answer.error());
     if (session.format == Format::kTable) {
         print_table(session, *answer);
@@ -92,7 +107,7 @@ int status(Session& session) {
     }
     std::string degraded = degradation(*answer);
     if (degraded.empty()) return kDone;
-    session.err << paint("degraded: ", Tone::kBad, session.color) << degraded << '\n';
+    session.err << paint("degraded: ", Tone::kBad, session.err_color) << degraded << '\n';
     return kDegraded;
 }
 

@@ -59,8 +59,24 @@ void read_named_keys(const YamlValue& value, v1::ClientAuth& auth, ParseContext&
     }
 }
 
-void set_exempt_paths(std::vector<std::string> paths, v1::ClientAuth& auth) {
-    for (std::string& path : paths) auth.add_exempt_paths(std::move(path));
+// A path that is not absolute would never be asked for.
+void read_exempt_paths(MapReader& reader, std::string_view key, v1::ClientAuth& auth, ParseContext& context) {
+    const YamlValue* value = reader.find(key);
+    if (value == nullptr) {
+        for (const std::string& path : default_exempt_paths()) auth.add_exempt_paths(path);
+        return;
+    }
+    for (const YamlValue& item : as_list(*value, context.problems)) {
+        std::optional<std::string> path = as_text(item, context.problems);
+        if (!path) continue;
+        if (path->starts_with('/')) {
+            auth.add_exempt_paths(*std::move(path));
+            continue;
+        }
+        context.problems.add(
+            item.at, item.path, fmt::format("{} is no path: it must begin with '/'", in_quotes(*path)), "/" + *path
+        );
+    }
 }
 
 // `problems_before`: a key that could not be read has its own problem already.
@@ -89,7 +105,7 @@ v1::ClientAuth read_map(const YamlValue& value, ParseContext& context) {
     if (const YamlValue* keys = reader.find("api_keys"); keys != nullptr) {
         read_named_keys(*keys, auth, context);
     }
-    set_exempt_paths(reader.texts("exempt_paths", default_exempt_paths()), auth);
+    read_exempt_paths(reader, "exempt_paths", auth, context);
     require_a_key(reader.find("enabled"), auth, problems_before, context);
     reader.finish();
     return auth;
@@ -100,7 +116,7 @@ v1::ClientAuth read_scalars(MapReader& settings, ParseContext& context) {
     v1::ClientAuth auth;
     auth.set_enabled(settings.boolean("auth_enabled", false));
     add_default_key(settings.find("auth_api_key"), auth, context);
-    set_exempt_paths(settings.texts("auth_exempt_paths", default_exempt_paths()), auth);
+    read_exempt_paths(settings, "auth_exempt_paths", auth, context);
     require_a_key(settings.find("auth_enabled"), auth, problems_before, context);
     return auth;
 }

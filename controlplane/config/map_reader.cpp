@@ -26,7 +26,7 @@ MapReader::MapReader(const YamlValue& value, ProblemList& problems)
 }
 
 void MapReader::collect(const YAML::Node& map) {
-    if (maps_left_ == 0 || map.size() > kItemsMax) {
+    if (maps_left_ == 0 || entries_.size() + map.size() > kItemsMax) {
         problems_.add(
             position_of(map.Mark()),
             path_,
@@ -52,6 +52,7 @@ void MapReader::collect(const YAML::Node& map) {
         if (twin == nullptr) {
             // An empty value has no place of its own.
             Position at = pair.second.IsNull() ? key_at : position_of(pair.second.Mark());
+            index_.emplace(key, entries_.size());
             entries_.push_back({key, key_at, YamlValue{pair.second, at, join_path(path_, key)}});
         } else if (twin >= entries_.data() + first) {
             problems_.add(
@@ -86,10 +87,8 @@ void MapReader::collect_merged(const YAML::Node& merged) {
 }
 
 MapReader::Entry* MapReader::find_entry(std::string_view key) {
-    auto found = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) {
-        return entry.key == key;
-    });
-    return found == entries_.end() ? nullptr : &*found;
+    auto found = index_.find(std::string(key));
+    return found == index_.end() ? nullptr : &entries_[found->second];
 }
 
 const YamlValue* MapReader::find(std::string_view key) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -87,6 +88,7 @@ class MapReader {
     bool is_map_ = false;
     std::size_t maps_left_ = kMapsMax;
     std::vector<Entry> entries_;
+    std::unordered_map<std::string, std::size_t> index_;  // key -> place in entries_
     std::vector<std::string_view> asked_;  // string literals of the callers
     std::vector<std::string_view> removed_;
     std::string allowed_prefix_;

@@ -217,6 +217,13 @@ ProviderPositions read_providers(
 std::string etag_of(const v1::Provider& provider, const v1::CredentialSection& credentials) {
     v1::Provider plain = provider;
     plain.clear_etag();
+    // How long, how often, whether: none of these changes who answers, and so none voids what is known of it.
+    plain.clear_enabled();
+    plain.clear_weight();
+    plain.clear_max_concurrency();
+    plain.clear_streaming_mode();
+    plain.clear_streaming_timeouts();
+    plain.clear_non_streaming_timeouts();
     std::string bytes;
     {
         google::protobuf::io::StringOutputStream stream(&bytes);

@@ -23,7 +23,8 @@ ProviderPositions read_providers(
     v1::CredentialSection& credentials
 );
 
-// The provider's generation: 16 hex digits over everything about it and its credential's value.
+// The provider's generation: 16 hex digits over what decides who answers, and how he is asked: name, type, addresses, proxy,
+// headers, trust, credential and its value. What is known of one generation says nothing of another.
 std::string etag_of(const v1::Provider& provider, const v1::CredentialSection& credentials);
 
 }  // namespace balancer::controlplane

@@ -12,7 +12,6 @@ namespace {
 
 constexpr std::string_view kDeduplication = "deduplication comes in a later release";
 constexpr std::string_view kOauth = "OAuth logins come in a later release";
-constexpr std::string_view kWatched = "the file is always watched, and a change is taken over";
 
 YamlValue empty_map(Position at, std::string path) {
     return YamlValue{YAML::Node(YAML::NodeType::Map), at, std::move(path)};
@@ -31,9 +30,18 @@ void note_not_yet(
     if (value != nullptr) context.not_yet(value->path, why);
 }
 
+bool not_empty(const std::string& pattern, const YamlValue& item, ParseContext& context) {
+    if (!pattern.empty()) return true;
+    context.problems.add(item.at, item.path, "an empty pattern is found in every text", "remove it");
+    return false;
+}
+
 void read_patterns(MapReader& reader, v1::HealthPolicy& health, ParseContext& context) {
-    for (std::string& text : reader.texts("unhealthy_exception_patterns")) {
-        health.add_exception_patterns(std::move(text));
+    if (const YamlValue* words = reader.find("unhealthy_exception_patterns"); words != nullptr) {
+        for (const YamlValue& item : as_list(*words, context.problems)) {
+            std::optional<std::string> text = as_text(item, context.problems);
+            if (text && not_empty(*text, item, context)) health.add_exception_patterns(*std::move(text));
+        }
     }
     const YamlValue* patterns = reader.find("unhealthy_response_body_patterns");
     if (patterns == nullptr) return;
@@ -43,7 +51,7 @@ void read_patterns(MapReader& reader, v1::HealthPolicy& health, ParseContext& co
     options.set_encoding(re2::RE2::Options::EncodingLatin1);
     for (const YamlValue& item : as_list(*patterns, context.problems)) {
         std::optional<std::string> text = as_text(item, context.problems);
-        if (!text) continue;
+        if (!text || !not_empty(*text, item, context)) continue;
         re2::RE2 pattern(*text, options);
         if (pattern.ok()) {
             health.add_response_body_patterns(*std::move(text));
@@ -230,8 +238,11 @@ void read_not_yet(MapReader& reader, ParseContext& context) {
 
     reader.boolean("reload", false);
     reader.texts("reload_includes");
-    note_not_yet(reader, "reload", kWatched, context);
-    note_not_yet(reader, "reload_includes", kWatched, context);
+    for (std::string_view key : {"reload", "reload_includes"}) {
+        const YamlValue* value = reader.find(key);
+        if (value == nullptr) continue;
+        context.notices.push_back(fmt::format("{} has no effect: the file is always watched", value->path));
+    }
 }
 
 void refuse_removed(MapReader& reader) {

@@ -86,9 +86,13 @@ Result<std::shared_ptr<Inotify>> open_inotify(
             inotify->complete = false;
         }
     }
-    if (inotify->names.empty()) return system_error("cannot watch the folder of " + file.string());
-    // A missing file is no error: its folder tells when it comes.
-    ::inotify_add_watch(fd, file.c_str(), kFileEvents);
+    int folder_error = errno;
+    // A missing file is no error: its folder tells when it comes. A folder that only others may read is none either.
+    bool file_watched = ::inotify_add_watch(fd, file.c_str(), kFileEvents) >= 0;
+    if (inotify->names.empty() && !file_watched) {
+        errno = folder_error;
+        return system_error("cannot watch the folder of " + file.string());
+    }
     return inotify;
 }
 
@@ -103,9 +107,11 @@ struct ConfigWatch::State : std::enable_shared_from_this<State> {
     const std::filesystem::path file;
     std::function<void()> on_change;
     net::steady_timer timer;
-    std::shared_ptr<Inotify> inotify;  // null: stopped
+    std::shared_ptr<Inotify> inotify;  // null: none to be had yet
+    bool stopped = false;
     std::chrono::steady_clock::time_point first_event;
     bool pending = false;
+    bool lost_said = false;  // since it could be watched last
 
     void read() {
         inotify->descriptor.async_read_some(
@@ -133,19 +139,23 @@ struct ConfigWatch::State : std::enable_shared_from_this<State> {
     void wait_until(std::chrono::steady_clock::time_point when) {
         timer.expires_at(when);
         timer.async_wait([self = shared_from_this()](ErrorCode ec) {
-            if (!ec && self->inotify) self->fire();
+            if (!ec && !self->stopped) self->fire();
         });
     }
 
     // The watches are made anew before the receiver reads: what changes before is read, what
     // changes after is seen. So a link or a file that has been replaced needs no book-keeping.
     void fire() {
-        const bool was_complete = inotify->complete;
+        const bool was_complete = inotify && inotify->complete;
         const bool had_change = pending;
         pending = false;
         Result<std::shared_ptr<Inotify>> fresh = open_inotify(context, file);
         if (fresh) {
+            // The pending read keeps the old one alive: closed, it ends.
+            ErrorCode ignored;
+            if (inotify) inotify->descriptor.close(ignored);
             inotify = *std::move(fresh);
+            lost_said = false;
             read();
             if (!inotify->complete) wait_until(std::chrono::steady_clock::now() + kRetry);
             if (had_change || (!was_complete && inotify->complete)) on_change();
@@ -155,15 +165,17 @@ struct ConfigWatch::State : std::enable_shared_from_this<State> {
     }
 
     void lost(const std::string& why) {
-        if (inotify->complete) {
+        if (!lost_said) {
             log.emit(
                 LogLevel::kWarning,
                 LogEvent::kNotice,
-                "the configuration file cannot be watched for now; the running configuration stays",
+                "the configuration file cannot be watched for now: changes to it are not seen until it can, except by "
+                "balancerctl config reload",
                 {{"file", file.string()}, {"reason", why}}
             );
         }
-        inotify->complete = false;
+        lost_said = true;
+        if (inotify) inotify->complete = false;
         wait_until(std::chrono::steady_clock::now() + kRetry);
     }
 };
@@ -180,15 +192,19 @@ ConfigWatch::~ConfigWatch() {
     stop();
 }
 
-Result<void> ConfigWatch::start() {
+void ConfigWatch::start() {
     Result<std::shared_ptr<Inotify>> inotify = open_inotify(state_->context, state_->file);
-    if (!inotify) return inotify.error();
+    if (!inotify) {
+        state_->lost(inotify.error().text());
+        return;
+    }
     state_->inotify = *std::move(inotify);
     state_->read();
-    return {};
+    if (!state_->inotify->complete) state_->wait_until(std::chrono::steady_clock::now() + kRetry);
 }
 
 void ConfigWatch::stop() {
+    state_->stopped = true;
     state_->timer.cancel();
     if (state_->inotify) state_->inotify->descriptor.cancel();
     state_->inotify.reset();

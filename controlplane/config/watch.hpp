@@ -26,9 +26,9 @@ class ConfigWatch {
     );
     ~ConfigWatch();
 
-    // An error when the system has no inotify left to give, or the file's folder does not exist.
-    // The file itself may be missing.
-    Result<void> start();
+    // Where nothing can be watched yet (no inotify instance to be had, no folder) it says so in the log and tries again each
+    // second; `on_change` then runs as soon as it can. The file itself may be missing.
+    void start();
 
     // `on_change` is not called any more. May be called from `on_change`.
     void stop();

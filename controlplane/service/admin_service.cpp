@@ -14,6 +14,7 @@ namespace {
 // gRPC puts the status text into trailers, which HTTP/2 peers bound at 8 KiB by default.
 constexpr std::size_t kStatusTextMax = 4096;
 constexpr std::size_t kProblemLinesMax = 20;
+constexpr Milliseconds kRefusalLogGap{10'000};
 
 grpc::Status to_grpc_status(const Error& error) {
     grpc::StatusCode code = grpc::StatusCode::INTERNAL;
@@ -60,12 +61,7 @@ grpc::ServerUnaryReactor* AdminService::serve(
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     std::string peer = context->peer();
     if (!authorized(*context)) {
-        log_.emit(
-            LogLevel::kWarning,
-            LogEvent::kClientRefused,
-            "an admin call came without the right token",
-            {{"call", call.name}, {"peer", peer}}
-        );
+        note_refusal(call.name, peer);
         reactor->Finish(grpc::Status(
             grpc::StatusCode::UNAUTHENTICATED,
             "the token is not this control plane's admin.token (in its state directory)"
@@ -93,6 +89,23 @@ grpc::ServerUnaryReactor* AdminService::serve(
         }
     );
     return reactor;
+}
+
+// One line for many: who tries keys must not fill the disk. On the loop, where the time of the last line is.
+void AdminService::note_refusal(std::string call, std::string peer) {
+    boost::asio::post(loop_, [this, call = std::move(call), peer = std::move(peer)] {
+        SteadyTime now = steady_now();
+        ++refused_;
+        if (refusal_logged_at_ != SteadyTime{} && now - refusal_logged_at_ < kRefusalLogGap) return;
+        log_.emit(
+            LogLevel::kWarning,
+            LogEvent::kClientRefused,
+            "an admin call came without the right token",
+            {{"call", call}, {"peer", peer}, {"refused_since_last", refused_}}
+        );
+        refusal_logged_at_ = now;
+        refused_ = 0;
+    });
 }
 
 void AdminService::log_call(const Call& call, const std::string& peer, const grpc::Status& status) {

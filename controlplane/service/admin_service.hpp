@@ -79,12 +79,17 @@ class AdminService final : public v1::Admin::CallbackService {
         std::function<Result<void>()> work
     );
     bool authorized(const grpc::CallbackServerContext& context) const;
+    void note_refusal(std::string call, std::string peer);
     void log_call(const Call& call, const std::string& peer, const grpc::Status& status);
 
     boost::asio::io_context& loop_;
     Log& log_;
     ControlPlane& control_plane_;
     const std::string expected_;  // the whole metadata value
+
+    // On the loop.
+    SteadyTime refusal_logged_at_{};
+    std::uint64_t refused_ = 0;  // since then
 };
 
 }  // namespace balancer::controlplane

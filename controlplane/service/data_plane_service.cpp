@@ -8,6 +8,7 @@
 #include "base/file.hpp"
 #include "controlplane/publish/registry.hpp"
 #include "controlplane/service/unary_call.hpp"
+#include "model/protocol.hpp"
 
 namespace balancer::controlplane {
 namespace {
@@ -47,16 +48,6 @@ grpc::Status bad_id(const char* what) {
 }
 
 }  // namespace
-
-bool is_data_plane_id(std::string_view text) {
-    if (text.empty() || text.size() > 64) return false;
-    for (char c : text) {
-        bool good = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-                    c == '.' || c == '_' || c == '-';
-        if (!good) return false;
-    }
-    return true;
-}
 
 DataPlaneService::DataPlaneService(
     boost::asio::io_context& loop,

@@ -81,7 +81,4 @@ class DataPlaneService final : public v1::DataPlane::CallbackService {
     SteadyTime refusal_logged_at_{};
 };
 
-// 1 to 64 of A-Z a-z 0-9 . _ -
-bool is_data_plane_id(std::string_view text);
-
 }  // namespace balancer::controlplane

@@ -90,7 +90,7 @@ class SqliteStore final : public Store {
 
     Result<void> begin_epoch() {
         Result<void> pragmas = database_.execute(
-            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=2000;"
+            "PRAGMA busy_timeout=2000; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
         );
         if (!pragmas) return pragmas;
         return database_.transaction([this]() -> Result<void> {

@@ -55,6 +55,10 @@ TEST_F(MetricsPages, BothPlanesNameWhatIsPromised) {
     first_.set_script(script_of({status_step(500), Step{}}));
     EXPECT_EQ(fleet_.ask(streamed()).status, 200u);
     EXPECT_EQ(fleet_.ask(streamed()).status, 200u);
+    // A request is counted once its answer is out: a moment after the client has it.
+    EXPECT_TRUE(Fleet::eventually([&] {
+        return read_metrics(fleet_).sum("balancer_dp_requests_total", {{"outcome", "ok"}}) == 2;
+    }));
     Metrics metrics = read_metrics(fleet_);
     expect_families(
         metrics,

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 
@@ -45,6 +46,16 @@ TEST_F(File, ASecretThatOthersCanReadIsRefusedWithTheMend) {
     EXPECT_EQ(*read_secret_file(path), "value");
     ASSERT_TRUE(write_file_atomically(path, " \n", 0600));
     EXPECT_FALSE(read_secret_file(path));
+}
+
+TEST_F(File, APipeIsRefusedAndNotWaitedFor) {
+    std::filesystem::path pipe = folder_ / "pipe";
+    ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+    Result<std::string> content = read_file(pipe);
+    ASSERT_FALSE(content);
+    EXPECT_NE(content.error().text().find("is not a regular file"), std::string::npos);
+    EXPECT_NE(content.error().text().find(pipe.string()), std::string::npos);
+    EXPECT_FALSE(read_file(folder_));
 }
 
 TEST(Digest, IsSha256) {

@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <atomic>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <thread>
 
 #include "balancer/v1/admin.grpc.pb.h"
 #include "balancer/v1/data_plane.grpc.pb.h"
@@ -134,6 +137,53 @@ TEST_F(BalancerctlTest, DisablesAndEnablesAProvider) {
     EXPECT_EQ(ctl({"providers", "reset", "alpha"}), 0);
 }
 
+TEST_F(BalancerctlTest, AnEmptyNameIsNotEverybody) {
+    start();
+    EXPECT_EQ(ctl({"providers", "get", ""}), 2);
+    EXPECT_EQ(out_, "");
+}
+
+TEST_F(BalancerctlTest, AnAnswerThatCannotBeWrittenIsAFailure) {
+    start();
+    std::vector<const char*> argv{
+        "balancerctl", "--server", addresses_.grpc.c_str(), "--token-file", token_file_.c_str(), "status"
+    };
+    std::ofstream full("/dev/full");
+    std::ostringstream err;
+    EXPECT_EQ(run(static_cast<int>(argv.size()), argv.data(), full, err), 1);
+    EXPECT_NE(err.str().find("cannot be written"), std::string::npos);
+}
+
+TEST_F(BalancerctlTest, AChangeOfTheFileDuringTheStartIsNotMissed) {
+    // Hidden behind the start's own work before: the file was watched long after it was read.
+    for (int round = 0; round < 3; ++round) {
+        dir_.write("config.yaml", config_yaml());
+        server_ = std::make_unique<Server>(log_, options());
+        std::atomic<bool> over = false;
+        std::thread editor([&] {
+            std::filesystem::path lock = dir_.path() / "state";
+            while (!std::filesystem::exists(lock) && !over) std::this_thread::yield();
+            dir_.write("config.yaml", "# edited\n" + config_yaml());
+        });
+        auto started = server_->start();
+        over = true;
+        editor.join();
+        ASSERT_EQ(std::get_if<StartFailure>(&started), nullptr);
+        addresses_ = std::get<Addresses>(started);
+        token_file_ = (dir_.path() / "state" / "admin.token").string();
+        std::string wanted = to_hex(sha256(*read_file(dir_.path() / "config.yaml")));
+        bool seen = false;
+        for (int i = 0; i < 100 && !seen; ++i) {
+            ctl({"-o", "json", "status"});
+            seen = says(wanted);
+            if (!seen) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        }
+        EXPECT_TRUE(seen);
+        server_.reset();
+        std::filesystem::remove_all(dir_.path() / "state");
+    }
+}
+
 TEST_F(BalancerctlTest, ValidatesAFileWithoutUsingIt) {
     start();
     std::string good = dir_.write("good.yaml", config_yaml()).string();
@@ -141,7 +191,7 @@ TEST_F(BalancerctlTest, ValidatesAFileWithoutUsingIt) {
     std::string bad =
         dir_.write("bad.yaml", replaced(config_yaml(), "auth_type", "auth_typ")).string();
     EXPECT_EQ(ctl({"config", "validate", bad}), 1);
-    EXPECT_TRUE(says(bad + ":5:5: ") || says(bad + ":5:")) << err_;
+    EXPECT_TRUE(says(bad + ":5:5: ")) << err_;
     EXPECT_TRUE(says("did you mean 'auth_type'?"));
     EXPECT_EQ(ctl({"config", "validate"}), 0) << "the control plane's own";
     EXPECT_EQ(ctl({"config", "validate", "/nonexistent.yaml"}), 1);

@@ -62,7 +62,7 @@ TEST(Document, YamlKeepsTheTree) {
 TEST(Document, BytesThatAreNotUtf8DoNotEndTheProgram) {
     std::string json = printed({{"key", "a\xff"}}, Format::kJson);
     EXPECT_NE(json.find("a\xEF\xBF\xBD"), std::string::npos);
-    EXPECT_FALSE(printed({{"key", "a\xff"}}, Format::kYaml).empty());
+    EXPECT_NE(printed({{"key", "a\xff"}}, Format::kYaml).find("key: "), std::string::npos);
 }
 
 }  // namespace

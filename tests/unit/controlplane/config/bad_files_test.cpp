@@ -64,9 +64,13 @@ std::vector<Case> provider_cases() {
          "config.yaml:7:21: providers[0].streaming_mode: 'dirct' is not one of auto, direct, "
          "background; did you mean 'direct'?"},
         {"ProxyOfUnknownKind",
-         with("proxy: https://user:hunter2@p:1"),
+         with("proxy: ftp://user:hunter2@p:1"),
          "config.yaml:7:12: providers[0].proxy: a proxy is http://HOST:PORT or socks5://HOST:PORT, "
          "with user:password@ before HOST if it asks for it"},
+        {"ProxyOverTls",
+         with("proxy: https://user:hunter2@p:1"),
+         "config.yaml:7:12: providers[0].proxy: a proxy that is itself spoken to over TLS (https://) is not supported: "
+         "give it as http:// or socks5:// if it listens for one of these"},
         {"UnknownTimeout",
          with("timeouts: {conect: 1}"),
          "config.yaml:7:16: providers[0].timeouts.conect: unknown key; did you mean 'connect'?"},
@@ -246,6 +250,17 @@ std::vector<Case> settings_cases() {
          "config.yaml:11:42: settings.unhealthy_response_body_patterns[1]: '(a' is not a regular "
          "expression: missing ): (a; RE2 syntax: no look-around, no back references; put a \\ "
          "before a special character"},
+        {"RegexOfNothing",
+         with("unhealthy_response_body_patterns: ['']"),
+         "config.yaml:11:38: settings.unhealthy_response_body_patterns[0]: an empty pattern is found in every text; "
+         "remove it"},
+        {"WordOfNothing",
+         with("unhealthy_exception_patterns: [timeout, '']"),
+         "config.yaml:11:43: settings.unhealthy_exception_patterns[1]: an empty pattern is found in every text; remove "
+         "it"},
+        {"ExemptPathThatIsNone",
+         with("auth: {exempt_paths: [health]}"),
+         "config.yaml:11:25: settings.auth.exempt_paths[0]: 'health' is no path: it must begin with '/'; /health"},
         {"BadStatus",
          with("unhealthy_http_codes: [500, 5000]"),
          "config.yaml:11:31: settings.unhealthy_http_codes[1]: 5000 is not between 100 and 599"},

@@ -147,13 +147,14 @@ TEST(GoodFiles, NameEachKeyThatIsNotActedOn) {
              "settings.oauth.service_name",
              "settings.oauth.enable_auto_refresh",
              "settings.oauth.proxy",
-             "settings.reload",
-             "settings.reload_includes",
          }) {
         EXPECT_THAT(
             loaded.notices,
             Contains(HasSubstr(std::string(path) + " is accepted but not acted on yet"))
         );
+    }
+    for (const char* path : {"settings.reload", "settings.reload_includes"}) {
+        EXPECT_THAT(loaded.notices, Contains(HasSubstr(std::string(path) + " has no effect")));
     }
     EXPECT_EQ(loaded.notices.size(), 13U);
 }
@@ -345,7 +346,7 @@ TEST(GoodFiles, IncludeTheShippedExample) {
     EXPECT_EQ(shown.DebugString(), defaults.DebugString());
 }
 
-TEST(Etag, ChangesWithTheProviderAndWithItsCredentialOnly) {
+TEST(Etag, ChangesOnlyWithWhatDecidesWhoAnswers) {
     auto etag = [](const std::string& yaml) {
         LoadedConfig loaded = good(parse(yaml));
         return loaded.config.providers(0).etag();
@@ -353,7 +354,16 @@ TEST(Etag, ChangesWithTheProviderAndWithItsCredentialOnly) {
     const std::string base = etag(minimal());
     EXPECT_EQ(base.size(), 16U);
     EXPECT_EQ(base, etag("# a comment\n" + minimal("", "settings: {log_level: DEBUG}\n")));
-    EXPECT_NE(base, etag(minimal("    weight: 2\n")));
+    for (const char* same :
+         {"    weight: 2\n", "    max_concurrency: 5\n", "    streaming_mode: direct\n", "    timeouts: {idle: 7}\n"}) {
+        EXPECT_EQ(base, etag(minimal(same))) << same;
+    }
+    EXPECT_EQ(
+        base, etag(minimal("", "settings: {timeouts: {streaming: {read_timeout: 121}}}\n"))
+    );
+    for (const char* other : {"    proxy: http://127.0.0.1:1\n", "    headers: {x-a: b}\n"}) {
+        EXPECT_NE(base, etag(minimal(other))) << other;
+    }
     std::string other_key = minimal();
     other_key.replace(other_key.find("key-of-a"), 8, "key-of-b");
     EXPECT_NE(base, etag(other_key));

@@ -16,8 +16,7 @@ class Watch : public ::testing::Test {
   protected:
     void start(const fs::path& file) {
         watch_ = std::make_unique<ConfigWatch>(context_, log_, file, [this] { ++fired_; });
-        Result<void> started = watch_->start();
-        ASSERT_TRUE(started) << started.error().text();
+        watch_->start();
     }
 
     // Runs until the watch has fired, at most 10 s.
@@ -149,11 +148,37 @@ TEST_F(Watch, IsSilentAfterStop) {
     EXPECT_EQ(fired_, 0);
 }
 
-TEST_F(Watch, SaysWhenTheFolderIsMissing) {
-    ConfigWatch watch(context_, log_, folder_ / "none" / "config.yaml", [] {});
-    Result<void> started = watch.start();
-    ASSERT_FALSE(started);
-    EXPECT_NE(started.error().text().find("none/config.yaml"), std::string::npos);
+TEST_F(Watch, SaysOnceThatTheFolderIsMissingAndSeesItCome) {
+    testing::internal::CaptureStderr();
+    start(folder_ / "none" / "config.yaml");
+    settle(2'300ms);
+    std::string words = testing::internal::GetCapturedStderr();
+    std::size_t at = words.find("none/config.yaml");
+    EXPECT_NE(at, std::string::npos) << words;
+    EXPECT_EQ(words.find("cannot be watched", at), std::string::npos) << words;
+    EXPECT_NE(words.find("balancerctl config reload"), std::string::npos) << words;
+    EXPECT_EQ(fired_, 0);
+    fs::create_directory(folder_ / "none");
+    write(folder_ / "none" / "config.yaml", "1");
+    EXPECT_TRUE(fires());
+}
+
+TEST_F(Watch, TakesNoMoreDescriptorsHoweverLongAFolderIsAway) {
+    auto descriptors = [] {
+        return std::distance(fs::directory_iterator("/proc/self/fd"), fs::directory_iterator());
+    };
+    fs::create_directory(folder_ / "real");
+    write(folder_ / "real" / "config.yaml", "1");
+    fs::create_symlink("real/config.yaml", folder_ / "config.yaml");
+    start(folder_ / "config.yaml");
+    auto before = descriptors();
+    fs::rename(folder_ / "real", folder_ / "away");
+    settle(3'500ms);  // three tries
+    EXPECT_LE(descriptors(), before);
+    fs::rename(folder_ / "away", folder_ / "real");
+    EXPECT_TRUE(fires());
+    settle(100ms);
+    EXPECT_LE(descriptors(), before);
 }
 
 TEST(WatchedNames, FollowEachLinkOfTheWay) {

@@ -108,7 +108,7 @@ TEST_F(MergerTest, ResetRaisesTheGenerationEvenOfAClosedCircuit) {
     EXPECT_FALSE(merger_.reset("nobody", kNow));
 }
 
-TEST_F(MergerTest, CountsBothOfTwoFailuresFromAClockThatIsAhead) {
+TEST_F(MergerTest, CountsFailuresThatHappenTogetherOnceWhateverTheirClockSays) {
     UnixMs ahead = 30'000;
     v1::Signal first = to_signal(samples::failure("a", kNow + ahead));
     v1::Signal second = to_signal(samples::failure("a", kNow + ahead));

@@ -176,9 +176,16 @@ class ControlPlane {
 // A Control whose callbacks only remember.
 class DataPlane {
   public:
-    DataPlane(const std::string& id, const std::string& address, std::string token = kToken)
+    // With `log_file` its warnings go there, and to stderr; without, only errors are said.
+    DataPlane(
+        const std::string& id,
+        const std::string& address,
+        std::string token = kToken,
+        const std::string& log_file = {}
+    )
         : log_(id), control_({{address}, std::move(token), {}, id}, callbacks(), log_) {
-        log_.set_level(LogLevel::kError);
+        log_.set_level(log_file.empty() ? LogLevel::kError : LogLevel::kWarning);
+        if (!log_file.empty()) log_.set_file(log_file).value();
         control_.start();
     }
 

@@ -1,6 +1,9 @@
 // Both ends of the sync protocol together.
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
+#include "base/file.hpp"
 #include "planes.hpp"
 
 namespace balancer {
@@ -238,9 +241,16 @@ TEST(SyncTest, ManagementCallsSayWhenThereIsNoControlPlane) {
 TEST(SyncTest, ADataPlaneWithAnotherTokenGetsNothing) {
     ControlPlane cp;
     cp.publish({"a"});
-    DataPlane dp("dp-1", cp.address(), "not-the-token");
+    std::filesystem::path said = std::filesystem::temp_directory_path() / ("balancer-refused-" + random_hex(8));
+    DataPlane dp("dp-1", cp.address(), "not-the-token", said);
     DataPlane good("dp-2", cp.address());
     ASSERT_TRUE(good.wait_for_provider("a"));
+    // It has been refused, and not merely been late.
+    EXPECT_TRUE(eventually([&] {
+        Result<std::string> words = read_file(said);
+        return words && words->find("it refuses this data plane") != std::string::npos;
+    }));
+    std::filesystem::remove(said);
     EXPECT_FALSE(dp.control().status().connected);
     EXPECT_FALSE(dp.snapshot());
     EXPECT_EQ(cp.rows().size(), 1U);

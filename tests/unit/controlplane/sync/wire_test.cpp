@@ -1,6 +1,8 @@
 // One end of the sync protocol against a hand-made other one.
 #include <grpcpp/channel.h>
 #include <gtest/gtest.h>
+
+#include "model/protocol.hpp"
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -169,7 +171,7 @@ TEST(WireTest, IdsOfAnotherShapeAreRefused) {
     EXPECT_EQ(raw.report(report), 0U);
     EXPECT_EQ(raw.status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
     EXPECT_TRUE(cp.rows().empty());
-    EXPECT_TRUE(controlplane::is_data_plane_id(std::string(64, 'x')));
+    EXPECT_TRUE(is_data_plane_id(std::string(64, 'x')));
 }
 
 TEST(WireTest, AReportSentAgainCountsOnce) {
@@ -204,7 +206,10 @@ TEST(WireTest, ADataPlaneThatNeverAcknowledgesIsSentAway) {
 
 TEST(WireTest, AServerWithStreamsThatNobodyReadsStillStops) {
     ControlPlane cp;
-    cp.publish({"a"});
+    // More than the windows of HTTP/2 take: the write is pending.
+    std::vector<std::string> names;
+    for (int i = 0; i < 64; ++i) names.push_back(std::to_string(i) + std::string(60'000, 'x'));
+    cp.publish(names);
     RawDataPlane raw(cp.address());
     auto call = raw.sync("dp-1");
     ASSERT_TRUE(eventually([&] { return cp.rows().size() == 1; }));
@@ -307,6 +312,8 @@ TEST(WireTest, StopsPromptlyWhateverItIsWaitingFor) {
         for (bool settled : {false, true}) {
             auto dp = std::make_unique<DataPlane>("dp-1", address);
             if (settled && address == cp.address()) EXPECT_TRUE(dp->wait_for_provider("a"));
+            // Long enough for the others to be in the middle of what they wait for.
+            if (settled && address != cp.address()) std::this_thread::sleep_for(Milliseconds(100));
             SteadyTime begin = steady_now();
             dp->control().stop();
             dp->control().stop();  // once is enough, twice does no harm
