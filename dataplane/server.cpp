@@ -76,6 +76,7 @@ Result<void> Server::start() {
     admin_address_ = *admin;
     for (auto& worker : workers_) worker->start();
     if (!options_.listen.empty()) {
+        listen_wanted_ = options_.listen;  // nobody else runs yet
         Result<std::string> bound = listen(options_.listen);
         if (!bound) return bound.error();
     }
@@ -115,7 +116,6 @@ Result<std::string> Server::listen(const std::string& address) {
     // Before anybody can see that it is ready.
     write_addresses(bound);
     std::lock_guard lock(mutex_);
-    listen_wanted_ = address;
     listening_for_ = address;
     listen_address_ = bound;
     listen_problem_.clear();
@@ -128,6 +128,7 @@ void Server::listen_where_configured() {
     std::string known_problem;
     {
         std::lock_guard lock(mutex_);
+        if (listen_wanted_ == listening_for_) listen_problem_.clear();
         if (listen_wanted_ == listening_for_ || process_.draining) return;
         wanted = listen_wanted_;
         known_problem = listen_problem_;

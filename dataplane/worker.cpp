@@ -47,6 +47,7 @@ void Worker::join() {
 void Worker::listen(tcp::acceptor acceptor) {
     auto shared = std::make_shared<tcp::acceptor>(std::move(acceptor));
     net::post(context_, [this, shared] {
+        if (stopping_) return;
         stop_accepting();
         acceptor_ = shared;
         state_.tasks.spawn(accept_loop(shared));
@@ -83,7 +84,7 @@ void Worker::stop(SteadyTime until) {
         cut_at_ = until;
         idle_close_at_ = steady_now() + kFirstWords;
         state_.draining = true;
-        for (Connection* connection : connections_) connection->close_when_idle();
+        for (Connection* connection : connections_) connection->drain();
         stop_accepting();
         finish_if_idle();
     });
@@ -125,14 +126,15 @@ void Worker::on_tick() {
 net::awaitable<void> Worker::accept_loop(std::shared_ptr<tcp::acceptor> acceptor) {
     while (acceptor->is_open()) {
         auto [ec, socket] = co_await acceptor->async_accept(kNoThrow);
-        if (ec == net::error::operation_aborted || !acceptor->is_open()) break;
-        if (ec) {
-            // Out of descriptors: the backlog waits until some are free again.
-            net::steady_timer pause(context_, Milliseconds(50));
-            co_await pause.async_wait(kNoThrow);
+        if (!ec) {
+            // Also when the listener has been closed meanwhile: this client was in before.
+            admit(std::move(socket));
             continue;
         }
-        admit(std::move(socket));
+        if (ec == net::error::operation_aborted || !acceptor->is_open()) break;
+        // Out of descriptors: the backlog waits until some are free again.
+        net::steady_timer pause(context_, Milliseconds(50));
+        co_await pause.async_wait(kNoThrow);
     }
 }
 
@@ -156,14 +158,30 @@ void Worker::stop_accepting() {
     acceptor_.reset();
 }
 
+// Whatever ends the coroutine: nobody may find a connection that is gone.
+class Worker::Registration {
+  public:
+    Registration(Worker& worker, Connection& connection) : worker_(worker), connection_(connection) {
+        worker_.connections_.insert(&connection_);
+        worker_.state_.metrics.connections.set(worker_.connections_.size());
+    }
+    ~Registration() {
+        worker_.connections_.erase(&connection_);
+        worker_.state_.metrics.connections.set(worker_.connections_.size());
+    }
+    Registration(const Registration&) = delete;
+    Registration& operator=(const Registration&) = delete;
+
+  private:
+    Worker& worker_;
+    Connection& connection_;
+};
+
 net::awaitable<void> Worker::serve(tcp::socket socket) {
     Connection connection(state_, std::move(socket));
-    connections_.insert(&connection);
-    state_.metrics.connections.set(connections_.size());
+    Registration registered(*this, connection);
     state_.metrics.connections_total.add();
     co_await connection.run();
-    connections_.erase(&connection);
-    state_.metrics.connections.set(connections_.size());
 }
 
 }  // namespace balancer::dataplane

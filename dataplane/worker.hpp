@@ -38,6 +38,8 @@ class Worker {
     const WorkerMetrics& metrics() const { return state_.metrics; }
 
   private:
+    class Registration;
+
     boost::asio::awaitable<void> accept_loop(std::shared_ptr<boost::asio::ip::tcp::acceptor> acceptor);
     boost::asio::awaitable<void> serve(boost::asio::ip::tcp::socket socket);
     void admit(boost::asio::ip::tcp::socket socket);

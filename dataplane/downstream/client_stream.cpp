@@ -114,6 +114,11 @@ net::awaitable<void> ClientStream::settle() {
     while (watching_ || writing_) co_await turn_.async_wait(kNoThrow);
 }
 
+bool ClientStream::has_unread() {
+    char byte = 0;
+    return ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 void ClientStream::close() {
     ErrorCode ignored;
     socket_.close(ignored);

@@ -45,6 +45,9 @@ class ClientStream {
     // Ends the watch and waits for whatever is pending. No callback runs after it.
     boost::asio::awaitable<void> settle();
 
+    // Something has come that nobody has read yet.
+    bool has_unread();
+
     void close();
 
     // Closes with a reset, so that the client cannot take what it has for all there is.

@@ -28,6 +28,11 @@ void drop_empty_lines(Buffer& input) {
 Connection::Connection(WorkerState& worker, net::ip::tcp::socket socket)
     : worker_(worker), client_(std::move(socket), worker.sweep) {}
 
+void Connection::drain() {
+    closing_ = served_;
+    if (idle_ && served_ && !client_.has_unread()) client_.close();
+}
+
 void Connection::close_when_idle() {
     closing_ = true;
     if (idle_) client_.close();
@@ -116,6 +121,7 @@ net::awaitable<void> Connection::run() {
             exchange_ = &exchange;
             after = co_await exchange.run();
             exchange_ = nullptr;
+            served_ = true;
         }
         if (after == Exchange::After::kLinger) co_await client_.linger();
         if (after != Exchange::After::kKeepAlive) break;

@@ -19,7 +19,9 @@ class Connection {
     // Serves until the client or an error ends it.
     boost::asio::awaitable<void> run();
 
-    // Drain: closes at once when no exchange is running, else after it.
+    // Closes after the exchange that runs; at once when there is none, but for a client that has just come in and has not
+    // said anything: close_when_idle() is for that one, a moment later.
+    void drain();
     void close_when_idle();
 
     // The drain's time is over: the answer that is under way ends with an error, and the connection after it.
@@ -39,6 +41,7 @@ class Connection {
     Exchange* exchange_ = nullptr;  // the one that runs
     bool idle_ = true;
     bool closing_ = false;
+    bool served_ = false;  // one exchange at least
 };
 
 }  // namespace balancer::dataplane

@@ -68,6 +68,7 @@ net::awaitable<void> Exchange::try_candidates(const Plan& plan) {
         co_return;
     }
     if (ending_) co_return co_await fail(shutting_down());
+    if (refusal_) co_return co_await fail(*std::move(refusal_));
     co_await give_up(plan);
 }
 
@@ -181,6 +182,8 @@ net::awaitable<Verdict> Exchange::attempt(const Candidate& candidate) {
             if (failed.ours) verdict.counted = false;
             co_return verdict;
         }
+        // An abort at the very end of connecting leaves a good connection behind.
+        if (over()) co_return classify_transport(FailureClass::kConnect, "given up", settings());
         began = steady_now();
         asked = co_await ask(std::move(fresh), provider);
     }

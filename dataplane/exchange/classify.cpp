@@ -36,8 +36,9 @@ std::string quote(std::string_view words, const Provider& provider) {
     std::string text(words.substr(0, kQuotedBytesMax));
     auto hide = [&text](std::string_view secret) {
         if (secret.size() < kSecretBytesMin) return;
-        for (std::size_t at = text.find(secret); at != text.npos; at = text.find(secret, at)) {
-            text.replace(at, secret.size(), "[redacted]");
+        constexpr std::string_view kMark = "[redacted]";
+        for (std::size_t at = text.find(secret); at != text.npos; at = text.find(secret, at + kMark.size())) {
+            text.replace(at, secret.size(), kMark);
         }
     };
     if (provider.credential) hide(wire::bearer_value(provider.credential->header_value));

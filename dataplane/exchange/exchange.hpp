@@ -102,6 +102,7 @@ class Exchange {
     boost::asio::awaitable<Verdict> judge_stream(const Provider& provider);
     boost::asio::awaitable<ReadStatus> hold_body(std::size_t bytes_max);
     bool ended_without_saying_so() const;
+    LocalFailure cut_refusal(const Provider& provider, unsigned status) const;
 
     // relay.cpp
     boost::asio::awaitable<void> relay(const Candidate& candidate);
@@ -155,6 +156,8 @@ class Exchange {
     wire::BodyFields fields_;
     Session session_;
 
+    std::optional<LocalFailure> refusal_;  // what to say when a provider refused the request and its words were cut
+
     std::unique_ptr<UpstreamResponse> response_;
     const Provider* asked_ = nullptr;     // whose response_ is
     const Provider* permit_ = nullptr;    // counted in process.in_flight
@@ -164,6 +167,7 @@ class Exchange {
     std::size_t events_scanned_ = 0;
     bool saw_message_stop_ = false;
     bool saw_error_event_ = false;
+    bool held_up_ = false;         // the answer's time ran out during a write to the client
     std::string error_event_;      // its data
     bool good_so_far_ = false;     // judged good, and not yet noted
     std::size_t attempts_ = 0;

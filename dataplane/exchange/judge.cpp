@@ -10,8 +10,14 @@ namespace {
 // Errors are small; an answer that is larger than this is none.
 constexpr std::size_t kHeldJsonMax = 64U << 10;
 constexpr std::size_t kHeldErrorMax = 256U << 10;
-// The status says enough to go on; nobody waits long for the words.
+// Where the status alone says enough to go on, nobody waits long for the words.
 constexpr std::chrono::seconds kErrorBodyWait{2};
+
+bool moves_on_whatever_it_says(unsigned status, const Provider& provider) {
+    bool refused = status == 401 || status == 403;
+    return status >= 500 || status == 402 || status == 408 || status == 429 ||
+           (refused && provider.auth_type != AuthType::kPassthrough);
+}
 
 bool looks_like_json(std::string_view body) {
     std::size_t at = body.find_first_not_of(" \t\r\n");
@@ -38,6 +44,17 @@ bool Exchange::ended_without_saying_so() const {
            !wire::is_whole_json(body);
 }
 
+// The provider holds the request for faulty, and its words were cut: its status stands, and a retry would be no use.
+LocalFailure Exchange::cut_refusal(const Provider& provider, unsigned status) const {
+    wire::LocalError error;
+    error.status = status;
+    error.type = status == 404 ? "not_found_error" : status == 413 ? "request_too_large" : "invalid_request_error";
+    error.message = fmt::format("Provider {} refused the request with {}, and its answer broke off.", provider.name, status);
+    error.provider = provider.name;
+    error.retry = false;
+    return {Outcome::kUpstreamError, std::move(error)};
+}
+
 net::awaitable<Verdict> Exchange::judge(const Provider& provider) {
     const wire::ResponseHead& head = response_->head();
     if (head.status >= 300 && head.status < 400) {
@@ -61,7 +78,9 @@ net::awaitable<Verdict> Exchange::judge(const Provider& provider) {
         co_return co_await judge_stream(provider);
     }
     bool is_error = head.status >= 400;
-    if (is_error && others_left_) response_->end_by(steady_now() + kErrorBodyWait);
+    if (is_error && others_left_ && moves_on_whatever_it_says(head.status, provider)) {
+        response_->end_by(steady_now() + kErrorBodyWait);
+    }
     bool until_close = head.framing == wire::Framing::kUntilClose;
     std::size_t held_max = is_error ? kHeldErrorMax : kHeldJsonMax;
     if (!is_error && until_close) held_max = UpstreamResponse::kBodyHeldMax;
@@ -75,6 +94,7 @@ net::awaitable<Verdict> Exchange::judge(const Provider& provider) {
         Verdict verdict = classify_status(head, body, provider, settings(), unix_now());
         // An error that was cut cannot be passed on as it is; the verdict stands, the words are ours.
         if (status.kind == ReadStatus::Kind::kFailed) {
+            if (verdict.failure == FailureClass::kClient) refusal_ = cut_refusal(provider, head.status);
             let_go();
         }
         co_return verdict;

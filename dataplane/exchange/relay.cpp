@@ -84,6 +84,7 @@ net::awaitable<ErrorCode> Exchange::forward(std::string_view head, std::size_t b
     if (count == 0) co_return ErrorCode();
     ErrorCode failed =
         co_await client_.write(std::span<const net::const_buffer>(buffers.data(), count));
+    held_up_ = response_->stream().timed_out();
     if (failed) co_return failed;
     response_->consume(bytes);
     events_scanned_ -= std::min(events_scanned_, bytes);
@@ -179,7 +180,10 @@ net::awaitable<void> Exchange::cut(const Candidate& candidate, const ReadStatus&
     } else {
         record_.outcome = Outcome::kStreamBroken;
         log_failure(fmt::format("Provider {} broke its answer: {}", provider, status.detail));
-        note(*candidate.provider, classify_transport(FailureClass::kBrokenStream, status.detail, settings()));
+        Verdict verdict = classify_transport(FailureClass::kBrokenStream, status.detail, settings());
+        // The time for the whole answer ran out while the client took its time.
+        if (response_->stream().timed_out() && held_up_) verdict.counted = false;
+        note(*candidate.provider, verdict);
         why = fmt::format(
             "The balancer lost provider {} in the middle of its answer ({}); send the request again.",
             provider,

@@ -46,7 +46,8 @@ net::awaitable<ConnectFailure> Connector::connect_tcp(
         const Error& error = addresses.error();
         co_return ConnectFailure{FailureClass::kConnect, error.text(), lacked_here(error.code)};
     }
-    ErrorCode last;
+    ErrorCode told;           // the last that says something of the provider
+    ErrorCode lacking;        // the last that says something of this machine
     for (std::size_t i = 0; i < addresses->size(); ++i) {
         SteadyTime part = until;
         if (auto left = static_cast<std::ptrdiff_t>(addresses->size() - i); left > 1) {
@@ -54,18 +55,20 @@ net::awaitable<ConnectFailure> Connector::connect_tcp(
             part = std::min({until, now + kPerAddressMax, now + (until - now) / left});
         }
         const tcp::endpoint& address = (*addresses)[i];
-        last = co_await stream.connect(address, part);
-        if (!last) {
+        ErrorCode failed = co_await stream.connect(address, part);
+        if (!failed) {
             if (i > 0) resolver_.prefer(host, port, address);
             co_return ConnectFailure{};
         }
+        (lacked_here(failed) ? lacking : told) = failed;
         if (steady_now() >= until || (stream.aborted() && !stream.timed_out())) break;
     }
+    ErrorCode last = told ? told : lacking;
     bool timeout = last == boost::system::errc::timed_out;
     co_return ConnectFailure{
         timeout ? FailureClass::kTimeout : FailureClass::kConnect,
         fmt::format("cannot connect to {}:{}: {}", host, port, timeout ? "connect timeout" : last.message()),
-        lacked_here(last),
+        !told,
     };
 }
 

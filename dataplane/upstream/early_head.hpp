@@ -30,10 +30,12 @@ class EarlyHead {
   private:
     boost::asio::awaitable<void> read();
 
+    boost::asio::io_context& context_;
     UpstreamResponse& response_;
     SweepEntry start_;
     boost::asio::steady_timer read_over_;  // never expires; cancelled when reading is over
     bool reading_ = false;
+    bool written_ = false;
     std::optional<ReadStatus> status_;
 };
 

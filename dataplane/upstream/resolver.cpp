@@ -63,10 +63,10 @@ net::awaitable<Result<Addresses>> Resolver::resolve(
     SteadyTime now = steady_now();
     bool known = !name.addresses.empty();
     if (known && now - name.looked_up_at < kFresh) co_return name.addresses;
-    if (!name.running) start(key_of(host, port), host, port);
-    if (known && now - name.looked_up_at < kStale) co_return name.addresses;
+    if (!name.running && (!known || now - name.failed_at >= kRetry)) start(key_of(host, port), host, port);
+    if (known && (now - name.looked_up_at < kStale || !name.running)) co_return name.addresses;
 
-    net::steady_timer over(context_, SteadyTime::max());
+    net::steady_timer over(context_, known ? now + kPatience : SteadyTime::max());
     name.waiting.insert(&over);
     stream.set_on_abort([&over] { over.cancel(); });
     co_await over.async_wait(kNoThrow);
@@ -109,6 +109,7 @@ void Resolver::finish(const std::string& key, Result<Addresses> found) {
         name.addresses = *std::move(found);
         name.looked_up_at = steady_now();
     } else {
+        name.failed_at = steady_now();
         name.problem = found ? Error{net::error::host_not_found, "it has no address"} : found.error();
     }
     for (net::steady_timer* waiting : name.waiting) waiting->cancel();

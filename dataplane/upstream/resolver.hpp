@@ -28,11 +28,14 @@ using LookUp = std::function<Result<Addresses>(const std::string& host, std::uin
 Result<Addresses> system_look_up(const std::string& host, std::uint16_t port);
 
 // Lives on one worker. One look-up per host and port at a time, however many wait for it. What it says is kept for
-// kFresh; up to kStale it is still served while a new look-up runs, and beyond that when a look-up fails.
+// kFresh; up to kStale it is still served while a new look-up runs, and beyond that when the look-up fails or takes longer than
+// kPatience. After one that failed the next waits for kRetry.
 class Resolver {
   public:
     static constexpr std::chrono::seconds kFresh{30};
     static constexpr std::chrono::minutes kStale{10};
+    static constexpr std::chrono::seconds kPatience{2};
+    static constexpr std::chrono::seconds kRetry{1};
 
     explicit Resolver(boost::asio::io_context& context, LookUp look_up = system_look_up);
     ~Resolver();
@@ -54,6 +57,7 @@ class Resolver {
         Addresses addresses;          // of the last look-up that succeeded
         SteadyTime looked_up_at;      // when that was
         Error problem;                // of the last look-up that failed
+        SteadyTime failed_at;         // when that was
         bool running = false;
         std::set<boost::asio::steady_timer*> waiting;  // cancelled when the look-up is over
     };

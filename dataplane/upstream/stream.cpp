@@ -89,17 +89,27 @@ net::awaitable<ErrorCode> UpstreamStream::write(
 ) {
     auto progress = [this, total, idle](const ErrorCode& error, std::size_t) -> std::size_t {
         deadline_.arm(idle.count() > 0 ? std::min(total, steady_now() + idle) : total);
-        return error ? 0 : kWriteAtOnce;
+        return error || writing_stopped_ ? 0 : kWriteAtOnce;
     };
+    writing_stopped_ = false;
+    ErrorCode failed;
+    std::size_t written = 0;
     if (tls_) {
         auto [ec, n] = co_await net::async_write(tls_->stream, buffers, progress, kNoThrow);
-        co_return ec;
+        failed = ec;
+        written = n;
+    } else {
+        auto [ec, n] = co_await net::async_write(socket_, buffers, progress, kNoThrow);
+        failed = ec;
+        written = n;
     }
-    auto [ec, n] = co_await net::async_write(socket_, buffers, progress, kNoThrow);
-    co_return ec;
+    if (!failed && written < net::buffer_size(buffers)) failed = net::error::operation_aborted;
+    co_return failed;
 }
 
+// The flag for a write that is between two pieces, cancel() for one that waits.
 void UpstreamStream::stop_writing() {
+    writing_stopped_ = true;
     ErrorCode ignored;
     socket_.cancel(ignored);
 }

@@ -51,7 +51,8 @@ class UpstreamStream {
         std::span<const boost::asio::const_buffer> buffers, SteadyTime total, Milliseconds idle
     );
 
-    // Ends a pending write() with operation_aborted; not while something is being read. Reading goes on.
+    // Ends a pending write() with operation_aborted; not while something is being read. Reading goes on. Over TLS a record may
+    // be on its way to the socket just now and wait there afterwards: called again until the write has ended.
     void stop_writing();
 
     // TLS over the connected socket: server name `host` is sent (unless it is an address) and verified.
@@ -77,6 +78,7 @@ class UpstreamStream {
     std::unique_ptr<Tls> tls_;
     SweepEntry deadline_;
     std::function<void()> on_abort_;
+    bool writing_stopped_ = false;
     bool timed_out_ = false;
     bool aborted_ = false;
 };

@@ -149,6 +149,33 @@ TEST(ProviderTimeouts, TheWordsOfAnErrorAreNotWaitedForWhenAnotherCanAnswer) {
     EXPECT_EQ(attempts(fleet, "bad", "overloaded"), 1);
 }
 
+TEST(ProviderTimeouts, AClientsFaultIsWaitedForAndComesBackWordForWord) {
+    Step slow = status_step(400);
+    slow.error = ErrorSpec{"invalid_request_error", "prompt is too long: 210000 tokens > 200000 maximum"};
+    slow.trickle_bytes = 20;
+    slow.trickle_gap = std::chrono::milliseconds(500);
+    FakeProvider first(script_of({slow}));
+    FakeProvider second;
+    Fleet fleet(to_yaml({{{"first", first.base_url()}, {"second", second.base_url()}}, {}, kPatient}));
+    RawResponse answer = ask_within(fleet, unstreamed(), std::chrono::milliseconds(2'000));
+    EXPECT_EQ(answer.status, 400u);
+    EXPECT_NE(answer.body.find("prompt is too long: 210000 tokens"), std::string::npos) << answer.body;
+    EXPECT_EQ(second.request_count(), 0u);
+}
+
+TEST(ProviderTimeouts, AClientsFaultWhoseWordsAreCutKeepsItsStatus) {
+    Step cut = break_step(How::kClose, After::kBodyBytes, 10);
+    cut.status = 413;
+    FakeProvider first(script_of({cut}));
+    FakeProvider second;
+    Fleet fleet(to_yaml({{{"first", first.base_url()}, {"second", second.base_url()}}, {}, kPatient}));
+    RawResponse answer = ask_within(fleet, unstreamed(), std::chrono::milliseconds(0));
+    EXPECT_EQ(answer.status, 413u);
+    EXPECT_EQ(answer.header("x-should-retry"), "false");
+    EXPECT_NE(answer.body.find("request_too_large"), std::string::npos) << answer.body;
+    EXPECT_EQ(second.request_count(), 0u);
+}
+
 TEST(Pool, AConnectionSurvivesAnErrorThatIsFailedOver) {
     FakeProvider bad(script_of({status_step(529)}));
     FakeProvider good;
