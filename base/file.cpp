@@ -67,8 +67,28 @@ Result<std::string> read_file(const std::filesystem::path& path, std::size_t byt
     }
 }
 
-Result<void> write_file_atomically(
-    const std::filesystem::path& path, std::string_view content, unsigned mode
+namespace {
+
+// `like` is what the new file has to have; null: nothing but `mode`.
+Result<void> fill(
+    const Descriptor& file, std::string_view content, const std::filesystem::path& path, const struct stat* like
+) {
+    if (like != nullptr) {
+        struct stat now {};
+        if (::fstat(file.fd, &now) != 0) return errno_error("read", path);
+        bool other = now.st_uid != like->st_uid || now.st_gid != like->st_gid;
+        if (other && ::fchown(file.fd, like->st_uid, like->st_gid) != 0) {
+            return errno_error("keep the owner of", path);
+        }
+        if (::fchmod(file.fd, like->st_mode & 07777) != 0) return errno_error("keep the mode of", path);
+    }
+    if (Result<void> written = write_all(file.fd, content, path); !written) return written;
+    if (::fsync(file.fd) != 0) return errno_error("sync", path);
+    return {};
+}
+
+Result<void> replace_atomically(
+    const std::filesystem::path& path, std::string_view content, unsigned mode, const struct stat* like
 ) {
     std::filesystem::path temporary = path;
     temporary += fmt::format(".{}.tmp", random_hex(4));
@@ -77,11 +97,9 @@ Result<void> write_file_atomically(
             temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, static_cast<mode_t>(mode)
         )};
         if (file.fd < 0) return errno_error("create", temporary);
-        Result<void> written = write_all(file.fd, content, temporary);
-        if (written && ::fsync(file.fd) != 0) written = errno_error("sync", temporary);
-        if (!written) {
+        if (Result<void> filled = fill(file, content, temporary, like); !filled) {
             ::unlink(temporary.c_str());
-            return written;
+            return filled;
         }
     }
     if (::rename(temporary.c_str(), path.c_str()) != 0) {
@@ -93,6 +111,23 @@ Result<void> write_file_atomically(
     Descriptor dir{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
     if (dir.fd < 0 || ::fsync(dir.fd) != 0) return errno_error("sync", folder);
     return {};
+}
+
+}  // namespace
+
+Result<void> write_file_atomically(
+    const std::filesystem::path& path, std::string_view content, unsigned mode
+) {
+    return replace_atomically(path, content, mode, nullptr);
+}
+
+Result<void> replace_file(const std::filesystem::path& path, std::string_view content) {
+    std::error_code code;
+    std::filesystem::path target = std::filesystem::canonical(path, code);
+    if (code) target = path;
+    struct stat status {};
+    bool exists = ::stat(target.c_str(), &status) == 0;
+    return replace_atomically(target, content, 0600, exists ? &status : nullptr);
 }
 
 Result<std::string> read_secret_file(const std::filesystem::path& path) {

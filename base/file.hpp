@@ -18,6 +18,10 @@ Result<void> write_file_atomically(
     const std::filesystem::path& path, std::string_view content, unsigned mode
 );
 
+// As write_file_atomically, for a file that is somebody else's: one that exists keeps its owner and mode, and where `path`
+// is a symbolic link, what it leads to is replaced. Refused when the owner cannot be kept.
+Result<void> replace_file(const std::filesystem::path& path, std::string_view content);
+
 // A token file's content without surrounding white space; refuses one that is empty, or that group or others
 // may read (says the chmod that mends it).
 Result<std::string> read_secret_file(const std::filesystem::path& path);

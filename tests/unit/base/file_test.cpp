@@ -36,6 +36,22 @@ TEST_F(File, ErrorsNameThePathAndTheReason) {
     EXPECT_FALSE(read_file(folder_ / "large", 99));
 }
 
+TEST_F(File, AReplacedFileKeepsItsModeAndItsLink) {
+    std::filesystem::path real = folder_ / "real";
+    std::filesystem::path link = folder_ / "link";
+    ASSERT_TRUE(write_file_atomically(real, "old", 0644));
+    std::filesystem::permissions(real, std::filesystem::perms(0664));
+    std::filesystem::create_symlink(real, link);
+    ASSERT_TRUE(replace_file(link, "new"));
+    EXPECT_EQ(*read_file(real), "new");
+    EXPECT_TRUE(std::filesystem::is_symlink(link));
+    EXPECT_EQ(std::filesystem::status(real).permissions(), std::filesystem::perms(0664));
+    ASSERT_TRUE(replace_file(folder_ / "fresh", "x"));
+    EXPECT_EQ(std::filesystem::status(folder_ / "fresh").permissions(), std::filesystem::perms(0600));
+    EXPECT_FALSE(replace_file(folder_ / "none" / "x", "x"));
+    EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_), {}), 3) << "no leftovers";
+}
+
 TEST_F(File, ASecretThatOthersCanReadIsRefusedWithTheMend) {
     std::filesystem::path path = folder_ / "token";
     ASSERT_TRUE(write_file_atomically(path, " value \n", 0640));
