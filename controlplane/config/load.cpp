@@ -84,6 +84,7 @@ LoadResult parse_config(
     ProblemList problems(file.string());
     LoadedConfig loaded;
     loaded.sha256 = to_hex(sha256(yaml));
+    loaded.text = yaml;
     ParseContext context{problems, loaded.notices, environment, file.parent_path()};
     try {
         std::optional<YamlValue> root = parse_document(yaml, problems);

@@ -32,6 +32,7 @@ struct LoadedConfig {
     std::vector<std::string>
         notices;         // accepted keys that this build does not act on yet, and other advice
     std::string sha256;  // lower-case hex, of the file's bytes
+    std::string text;    // the file's bytes; literal secrets are in it
 };
 
 using LoadResult = std::variant<LoadedConfig, std::vector<ConfigProblem>>;
