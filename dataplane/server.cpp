@@ -57,6 +57,7 @@ Server::Server(ServerOptions options, Log& log)
     };
     callbacks.collect_totals = [this] { return collect_totals(); };
     callbacks.in_flight = [this] { return in_flight(); };
+    callbacks.in_flight_at = [this] { return in_flight_at(); };
     callbacks.ready = [this] { return ready(); };
     control_ = std::make_unique<Control>(options_.control, std::move(callbacks), log_);
     process_.report = [this](AttemptOutcome outcome) { control_->report(std::move(outcome)); };
@@ -224,6 +225,24 @@ std::uint32_t Server::in_flight() const {
     std::uint64_t sum = 0;
     for (const auto& worker : workers_) sum += worker->metrics().in_flight.get();
     return static_cast<std::uint32_t>(sum);
+}
+
+std::vector<std::pair<std::string, std::uint32_t>> Server::in_flight_at() const {
+    std::vector<std::string> names;
+    {
+        std::lock_guard lock(mutex_);
+        names = slot_names_;
+    }
+    std::vector<std::pair<std::string, std::uint32_t>> all;
+    for (std::size_t slot = 0; slot < names.size(); ++slot) {
+        std::uint64_t sum = 0;
+        for (const auto& worker : workers_) {
+            const ProviderMetrics* metrics = worker->metrics().find(slot);
+            if (metrics != nullptr) sum += metrics->attempts_in_flight.get();
+        }
+        if (sum > 0) all.emplace_back(names[slot], static_cast<std::uint32_t>(sum));
+    }
+    return all;
 }
 
 bool Server::ready() const {

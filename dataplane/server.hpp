@@ -3,10 +3,12 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/log.hpp"
@@ -44,6 +46,7 @@ class Server {
     void on_snapshot(std::shared_ptr<const Snapshot> snapshot);
     std::vector<ProviderTotals> collect_totals() const;
     std::uint32_t in_flight() const;
+    std::vector<std::pair<std::string, std::uint32_t>> in_flight_at() const;
 
     Result<std::string> listen(const std::string& address);
     void listen_where_configured();

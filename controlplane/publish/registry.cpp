@@ -72,7 +72,9 @@ void Publisher::Registry::received(Id id, const v1::SyncRequest& request) {
     if (request.has_nack()) refused_update(subscription, request.nack());
     if (request.has_heartbeat()) {
         *row.view.mutable_applied() = request.heartbeat().applied();
+        *row.view.mutable_heard_version() = request.heartbeat().applied();
         row.view.set_in_flight(request.heartbeat().in_flight());
+        *row.view.mutable_in_flight_at() = request.heartbeat().in_flight_at();
         row.view.set_ready(request.heartbeat().ready());
     }
     arm();
@@ -237,7 +239,9 @@ void Publisher::Registry::take_place(Id id, Roster::Row& row, const v1::Hello& h
     }
     std::string last_nack = std::move(*row.view.mutable_last_nack());
     UnixMs last_nack_at = row.view.last_nack_at_ms();
+    v1::Version last_nack_version = row.view.last_nack_version();
     row.view.Clear();
+    if (!last_nack.empty()) *row.view.mutable_last_nack_version() = last_nack_version;
     row.view.set_last_nack(std::move(last_nack));
     row.view.set_last_nack_at_ms(last_nack_at);
     row.subscription = id;
@@ -281,6 +285,7 @@ void Publisher::Registry::refused_update(Subscription& subscription, const v1::N
         {{"dp_id", subscription.dp_id()}}
     );
     *row.view.mutable_applied() = nack.still_applied();
+    *row.view.mutable_last_nack_version() = nack.rejected();
     row.view.set_last_nack(std::move(words));
     row.view.set_last_nack_at_ms(unix_now());
     subscription.update(head_, steady_now());

@@ -123,6 +123,7 @@ Subscriber::Hooks Control::Impl::hooks() {
         reporter_.lost();
     };
     hooks.in_flight = callbacks_.in_flight;
+    hooks.in_flight_at = callbacks_.in_flight_at;
     hooks.ready = callbacks_.ready;
     return hooks;
 }

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.hpp"
@@ -39,6 +40,8 @@ struct ControlCallbacks {
     std::function<void(std::shared_ptr<const HealthView>)> on_health;
     std::function<std::vector<ProviderTotals>()> collect_totals;
     std::function<std::uint32_t()> in_flight;
+    // By provider, those with none left out; may be empty: not told then.
+    std::function<std::vector<std::pair<std::string, std::uint32_t>>()> in_flight_at;
     std::function<bool()> ready;
 };
 

@@ -215,6 +215,11 @@ void Subscriber::send_heartbeat() {
     v1::Heartbeat& heartbeat = *message.mutable_heartbeat();
     *heartbeat.mutable_applied() = applier_.version();
     heartbeat.set_in_flight(hooks_.in_flight());
+    if (hooks_.in_flight_at) {
+        for (const auto& [provider, count] : hooks_.in_flight_at()) {
+            (*heartbeat.mutable_in_flight_at())[provider] = count;
+        }
+    }
     heartbeat.set_ready(hooks_.ready());
     heartbeat.set_last_seen_head_seq(head_.second);
     stream_->send(std::move(message));

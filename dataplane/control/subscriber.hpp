@@ -44,6 +44,7 @@ class Subscriber {
         std::function<void(std::shared_ptr<grpc::Channel>, const v1::Welcome&)> on_connected;
         std::function<void()> on_lost;
         std::function<std::uint32_t()> in_flight;
+        std::function<std::vector<std::pair<std::string, std::uint32_t>>()> in_flight_at;
         std::function<bool()> ready;
     };
 

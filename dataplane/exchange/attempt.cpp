@@ -28,6 +28,7 @@ net::awaitable<void> Exchange::try_candidates(const Plan& plan) {
         const Provider& provider = *candidate.provider;
         bool last = i + 1 == plan.candidates.size();
         others_left_ = !last;
+        be_at(nullptr);
         bool permitted = co_await take_permit(plan, candidate, last && attempts_ == 0);
         if (over()) break;
         if (!permitted) continue;
@@ -41,6 +42,7 @@ net::awaitable<void> Exchange::try_candidates(const Plan& plan) {
             }
             worker_.metrics.retries.add();
         }
+        be_at(&provider);
         ++attempts_;
         attempt_began_ = unix_now();
         Verdict verdict = co_await attempt(candidate);
@@ -70,6 +72,13 @@ net::awaitable<void> Exchange::try_candidates(const Plan& plan) {
     if (ending_) co_return co_await fail(shutting_down());
     if (refusal_) co_return co_await fail(*std::move(refusal_));
     co_await give_up(plan);
+}
+
+// Which provider has this request now; null: none.
+void Exchange::be_at(const Provider* provider) {
+    if (at_ != nullptr) worker_.metrics.provider(at_->slot).attempts_in_flight.sub();
+    at_ = provider;
+    if (at_ != nullptr) worker_.metrics.provider(at_->slot).attempts_in_flight.add();
 }
 
 // A place under the provider's limit, if it has one. Only the last hope waits for one (timeouts.pool).

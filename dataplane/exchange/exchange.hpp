@@ -87,6 +87,7 @@ class Exchange {
 
     // attempt.cpp
     boost::asio::awaitable<void> try_candidates(const Plan& plan);
+    void be_at(const Provider* provider);
     boost::asio::awaitable<bool> take_permit(const Plan& plan, const Candidate& candidate, bool last);
     boost::asio::awaitable<Verdict> attempt(const Candidate& candidate);
     boost::asio::awaitable<ConnectFailure> connect(const Provider& provider, PooledConnection& connection);
@@ -162,6 +163,7 @@ class Exchange {
     const Provider* asked_ = nullptr;     // whose response_ is
     const Provider* permit_ = nullptr;    // counted in process.in_flight
     const Provider* counted_ = nullptr;   // counted in the provider's in_flight gauge
+    const Provider* at_ = nullptr;        // counted in the provider's attempts_in_flight gauge
     UpstreamStream* active_ = nullptr;    // what a leaving client aborts
     wire::SseSplitter events_;
     std::size_t events_scanned_ = 0;

@@ -8,6 +8,7 @@ void Exchange::finish() {
                 record_.outcome == Outcome::kInternalError;
     if (client_gone_ && !told) record_.outcome = Outcome::kDownstreamDisconnect;
     record_.duration_ms = elapsed_ms(began_, steady_now());
+    be_at(nullptr);
     if (permit_ != nullptr) worker_.process.in_flight.give_back(permit_->slot);
     if (counted_ != nullptr) {
         ProviderMetrics& metrics = worker_.metrics.provider(counted_->slot);

@@ -147,6 +147,9 @@ void expose_providers(Families& out, const Exposition& source) {
     each("failovers_total", "Requests that moved on from a provider.", MetricType::Counter, [](auto& p) {
         return p.failovers.get();
     });
+    each("attempts_in_flight", "Requests at it, from the connect to the answer's end.", MetricType::Gauge, [](auto& p) {
+        return p.attempts_in_flight.get();
+    });
     each("answers_in_flight", "Answers being relayed.", MetricType::Gauge, [](auto& p) {
         return p.in_flight.get();
     });

@@ -64,7 +64,8 @@ std::string_view name_of(Outcome outcome);
 struct ProviderMetrics {
     std::array<Counter, kFailureClasses> attempts;  // [kNone]: successes
     Counter failovers;                              // away from it
-    Counter in_flight;
+    Counter in_flight;                              // answers being relayed
+    Counter attempts_in_flight;                     // attempts under way, answers included
     Histogram first_byte;
     Histogram duration;
 };
