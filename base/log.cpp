@@ -18,7 +18,7 @@
 namespace balancer {
 namespace {
 
-constexpr std::array<std::string_view, 27> kEventNames = {
+constexpr std::array<std::string_view, 28> kEventNames = {
     "started",
     "stopping",
     "listening",
@@ -46,8 +46,9 @@ constexpr std::array<std::string_view, 27> kEventNames = {
     "admin_call",
     "task_failed",
     "body",
+    "config_revision",
 };
-static_assert(kEventNames.size() == static_cast<std::size_t>(LogEvent::kBody) + 1);
+static_assert(kEventNames.size() == static_cast<std::size_t>(LogEvent::kConfigRevision) + 1);
 
 spdlog::level::level_enum to_spdlog(LogLevel level) {
     switch (level) {

@@ -46,6 +46,7 @@ enum class LogEvent {
     kAdminCall,
     kTaskFailed,
     kBody,
+    kConfigRevision,
 };
 
 // One named value of an event. Strings are redacted when written.

@@ -40,11 +40,6 @@ v1::Version first_version(const StoreIdentity& identity) {
     return version;
 }
 
-bool says_the_same(const LoadedConfig& a, const LoadedConfig& b) {
-    return MessageDifferencer::Equals(a.config, b.config) &&
-           MessageDifferencer::Equals(a.credentials, b.credentials);
-}
-
 const v1::ProviderHealth* find_health(
     const v1::HealthSection& section, const v1::ProviderHealth& like
 ) {
@@ -59,33 +54,44 @@ const v1::ProviderHealth* find_health(
 ControlPlane::ControlPlane(
     boost::asio::io_context& context, Log& log, Store& store, Options options
 )
-    : log_(log),
+    : context_(context),
+      log_(log),
       store_(store),
       options_(std::move(options)),
       started_at_(unix_now()),
       publisher_(context, log, first_version(store.identity()), store.identity().store_uuid),
-      ticker_(context) {}
+      ticker_(context),
+      revisions_(store, options_.config_file, options_.environment) {}
 
 Result<void> ControlPlane::start(LoadedConfig loaded) {
-    Result<std::vector<Override>> stored = store_.overrides();
-    if (!stored) return stored.error();
-    Effective effective = apply_overrides(loaded.config, *stored);
-    if (count_enabled(effective.config) == 0) {
-        // A start cannot be refused for this: only a running control plane can take an override
-        // back.
-        effective = Effective{loaded.config, {}, *stored};
-        start_notices_.push_back(
-            "every enable and disable by hand has ended: with them no provider would be enabled"
-        );
+    Result<Proposal> proposal = revisions_.at_start(std::move(loaded));
+    if (!proposal) return proposal.error();
+    if (auto* problems = std::get_if<std::vector<ConfigProblem>>(&*proposal)) {
+        return Error{
+            make_error_code(boost::system::errc::bad_message),
+            fmt::format(
+                "revision {}, which was in force, cannot be used any more; mend what it refers to, "
+                "or change {} (a comment will do), which then takes its place:\n{}",
+                revisions_.head().number,
+                options_.config_file.string(),
+                to_lines(*problems, problems->size())
+            ),
+        };
     }
-    overrides_ = *std::move(stored);
-    Result<void> in_force = put_in_force(std::move(loaded), std::move(effective), "start");
+    Result<void> in_force = put_in_force(std::get<Candidate>(*std::move(proposal)), "start");
     if (!in_force) return in_force;
     log_.emit(
         LogLevel::kInfo,
         LogEvent::kConfigLoaded,
-        fmt::format("{} is in force", options_.config_file.string()),
+        revisions_.edited_by_hand()
+            ? fmt::format(
+                  "revision {} is in force: {} with what was changed by hand",
+                  revisions_.head().number,
+                  options_.config_file.string()
+              )
+            : fmt::format("{} is in force", options_.config_file.string()),
         {{"version", version_text(publisher_.head())},
+         {"revision", revisions_.head().number},
          {"providers", config_.providers_size()},
          {"enabled", count_enabled(config_)}}
     );
@@ -98,34 +104,39 @@ void ControlPlane::stop() {
     ticker_.cancel();
 }
 
-ReloadOutcome ControlPlane::reload(std::string_view cause) {
+ReloadOutcome ControlPlane::reload(std::string_view cause, const v1::ChangeContext& context) {
     LoadResult result = load_config(options_.config_file, options_.environment);
     if (auto* problems = std::get_if<std::vector<ConfigProblem>>(&result)) {
         return refuse(std::move(*problems), cause);
     }
-    return take(std::get<LoadedConfig>(std::move(result)), cause);
+    return take(std::get<LoadedConfig>(std::move(result)), cause, context);
 }
 
 void ControlPlane::reload_if_changed(std::string_view cause) {
     Result<std::string> bytes = read_file(options_.config_file);
-    if (bytes && to_hex(sha256(*bytes)) == loaded_.sha256) return;
+    if (bytes && revisions_.is_known_file(to_hex(sha256(*bytes)))) return;
     reload(cause);
 }
 
-ReloadOutcome ControlPlane::take(LoadedConfig loaded, std::string_view cause) {
+ReloadOutcome ControlPlane::take(
+    LoadedConfig loaded, std::string_view cause, const v1::ChangeContext& context
+) {
     const std::string file = options_.config_file.string();
-    if (says_the_same(loaded, loaded_)) {
-        // A file with other comments or white space is in force as well: status names its digest.
-        if (loaded.sha256 != loaded_.sha256) loaded_at_ = unix_now();
-        loaded_ = std::move(loaded);
-        reload_error_.clear();
-        ++tally_.reloads_unchanged;
-        std::string message = file + " says what is in force already";
-        log_.emit(LogLevel::kInfo, LogEvent::kConfigUnchanged, message, {{"cause", cause}});
-        return ReloadOutcome{ReloadResult::kUnchanged, std::move(message), {}};
+    if (revisions_.is_known_file(loaded.sha256)) {
+        Result<void> adopted = revisions_.adopt_file(loaded.sha256);
+        if (!adopted)
+            return refuse({ConfigProblem{file, 0, 0, "", adopted.error().text(), ""}}, cause);
+        return reread(cause);
     }
-    Effective effective = apply_overrides(loaded.config, overrides_);
-    if (count_enabled(effective.config) == 0) {
+    std::string reason = context.reason().empty() ? std::string(cause) : context.reason();
+    Proposal proposal = revisions_.from_file(
+        std::move(loaded), Origin{RevisionSource::kFile, context.actor(), std::move(reason)}
+    );
+    if (auto* problems = std::get_if<std::vector<ConfigProblem>>(&proposal)) {
+        return refuse(std::move(*problems), cause);
+    }
+    Candidate& candidate = std::get<Candidate>(proposal);
+    if (count_enabled(candidate.config) == 0 && count_enabled(config_) > 0) {
         ConfigProblem problem;
         problem.file = file;
         problem.path = "providers";
@@ -134,14 +145,15 @@ ReloadOutcome ControlPlane::take(LoadedConfig loaded, std::string_view cause) {
         problem.suggestion = "balancerctl providers enable NAME";
         return refuse({std::move(problem)}, cause);
     }
-    Result<void> in_force =
-        put_in_force(std::move(loaded), std::move(effective), fmt::format("reload: {}", cause));
+    const bool same =
+        MessageDifferencer::Equals(candidate.config, config_) &&
+        MessageDifferencer::Equals(candidate.loaded.credentials, revisions_.loaded().credentials);
+    Result<void> in_force = put_in_force(std::move(candidate), fmt::format("reload: {}", cause));
     if (!in_force) {
-        ConfigProblem problem;
-        problem.file = file;
-        problem.message = in_force.error().text();
-        return refuse({std::move(problem)}, cause);
+        return refuse({ConfigProblem{file, 0, 0, "", in_force.error().text(), ""}}, cause);
     }
+    // Other comments or white space are a revision as well: the text can be shown and brought back.
+    if (same) return unchanged(file + " says what is in force already", cause);
     reload_error_.clear();
     ++tally_.reloads_changed;
     std::string message = fmt::format(
@@ -154,10 +166,58 @@ ReloadOutcome ControlPlane::take(LoadedConfig loaded, std::string_view cause) {
         LogLevel::kInfo,
         LogEvent::kConfigReloaded,
         message,
-        {{"version", version_text(publisher_.head())}, {"cause", cause}}
+        {{"version", version_text(publisher_.head())},
+         {"revision", revisions_.head().number},
+         {"cause", cause}}
     );
     log_notices();
     return ReloadOutcome{ReloadResult::kChanged, std::move(message), {}};
+}
+
+// The file is the one that runs, or that was changed by hand since: what can be new is behind its
+// references.
+ReloadOutcome ControlPlane::reread(std::string_view cause) {
+    LoadResult again = revisions_.read_again();
+    if (auto* problems = std::get_if<std::vector<ConfigProblem>>(&again)) {
+        return refuse(std::move(*problems), cause);
+    }
+    LoadedConfig& loaded = std::get<LoadedConfig>(again);
+    const std::string file = options_.config_file.string();
+    v1::ConfigSection config = apply_overrides(loaded.config, revisions_.head().overrides).config;
+    bool same = MessageDifferencer::Equals(config, config_) &&
+                MessageDifferencer::Equals(loaded.credentials, revisions_.loaded().credentials);
+    revisions_.refresh(std::move(loaded));
+    if (same) {
+        return unchanged(
+            revisions_.edited_by_hand()
+                ? fmt::format(
+                      "{} has not changed; revision {}, changed by hand since, stays in force",
+                      file,
+                      revisions_.head().number
+                  )
+                : file + " says what is in force already",
+            cause
+        );
+    }
+    config_ = std::move(config);
+    publish_running(fmt::format("reload: {}", cause));
+    reload_error_.clear();
+    ++tally_.reloads_changed;
+    std::string message = file + " has not changed, but what it refers to has; that is in force";
+    log_.emit(
+        LogLevel::kInfo,
+        LogEvent::kConfigReloaded,
+        message,
+        {{"version", version_text(publisher_.head())}, {"cause", cause}}
+    );
+    return ReloadOutcome{ReloadResult::kChanged, std::move(message), {}};
+}
+
+ReloadOutcome ControlPlane::unchanged(std::string message, std::string_view cause) {
+    reload_error_.clear();
+    ++tally_.reloads_unchanged;
+    log_.emit(LogLevel::kInfo, LogEvent::kConfigUnchanged, message, {{"cause", cause}});
+    return ReloadOutcome{ReloadResult::kUnchanged, std::move(message), {}};
 }
 
 ReloadOutcome ControlPlane::refuse(std::vector<ConfigProblem> problems, std::string_view cause) {
@@ -179,22 +239,46 @@ ReloadOutcome ControlPlane::refuse(std::vector<ConfigProblem> problems, std::str
     return ReloadOutcome{ReloadResult::kRefused, std::move(message), std::move(problems)};
 }
 
+// From some providers to none is a mistake, whoever makes it, until somebody says that he means it.
+Result<void> ControlPlane::check_some_enabled(const v1::ConfigSection& next, bool forced) const {
+    if (forced || count_enabled(next) > 0 || count_enabled(config_) == 0) return {};
+    return invalid(
+        "no provider would be enabled any more, so nobody could answer: enable another one first, "
+        "or say --force"
+    );
+}
+
+// Kept first, published then: what a data plane has seen is never lost by a crash.
 Result<void> ControlPlane::put_in_force(
-    LoadedConfig loaded, Effective effective, const std::string& cause
+    Candidate candidate, const std::string& cause, bool forced
 ) {
-    for (const Override& ended : effective.ended) {
-        Result<void> dropped = store_.drop_override(ended.provider);
-        if (!dropped) return dropped;
+    Result<void> served = check_some_enabled(candidate.config, forced);
+    if (!served) return served;
+    v1::ConfigSection config = std::move(candidate.config);
+    std::vector<std::string> notices = std::move(candidate.notices);
+    const bool is_new = !candidate.kept;
+    if (Result<void> kept = revisions_.keep(std::move(candidate)); !kept) return kept;
+    const Revision& head = revisions_.head();
+    if (is_new) {
+        log_.emit(
+            LogLevel::kInfo,
+            LogEvent::kConfigRevision,
+            fmt::format("revision {}: {}", head.number, head.summary),
+            {{"source", name_of(head.source)}, {"actor", head.actor}, {"reason", head.reason}}
+        );
     }
-    loaded_ = std::move(loaded);
-    config_ = std::move(effective.config);
-    overrides_ = std::move(effective.kept);
+    config_ = std::move(config);
+    change_notices_ = std::move(notices);
     loaded_at_ = unix_now();
+    publish_running(cause);
+    return {};
+}
+
+void ControlPlane::publish_running(const std::string& cause) {
     apply_log_settings();
     merger_.configure(config_);
-    publisher_.publish_config(config_, loaded_.credentials, cause);
+    publisher_.publish_config(config_, revisions_.loaded().credentials, cause);
     publish_health(cause);
-    return {};
 }
 
 void ControlPlane::on_report(

@@ -5,6 +5,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,7 @@
 #include "controlplane/health/merger.hpp"
 #include "controlplane/overrides.hpp"
 #include "controlplane/publish/publisher.hpp"
+#include "controlplane/revisions.hpp"
 #include "controlplane/store/store.hpp"
 
 namespace balancer::controlplane {
@@ -51,26 +53,42 @@ class ControlPlane {
 
     ControlPlane(boost::asio::io_context& context, Log& log, Store& store, Options options);
 
-    // Brings the stored overrides back and publishes for the first time. An error of the store ends
-    // the start.
+    // Puts the head revision in force, or the file as `loaded` read it if it has changed since
+    // (revisions.hpp), and publishes for the first time. An error of the store ends the start, and
+    // so does a head revision that is no good any more (is_bad_config).
     Result<void> start(LoadedConfig loaded);
 
     // No timer runs after this.
     void stop();
 
     // Reads the file again. A bad file changes nothing. `cause` is for people: "the file changed".
-    ReloadOutcome reload(std::string_view cause);
+    // Who asked for it, and why, is kept with the revision that it may make.
+    ReloadOutcome reload(std::string_view cause, const v1::ChangeContext& context = {});
 
     // The same when the file's bytes are others than those in force; else nothing, not even a line in the log.
     void reload_if_changed(std::string_view cause);
 
-    // Edits by hand (control_plane_edits.cpp).
-    // Refused: an unknown provider (see is_unknown_provider), one without a credential to enable,
-    // the last enabled one to disable.
+    // Changes by hand (control_plane_edits.cpp): each that changes something is a new revision.
+    // Refused, with nothing changed: what names something that is not there (is_unknown_name), what
+    // was asked of another revision than the one in force, what parse_config refuses, and what
+    // would leave no provider enabled, unless it is forced.
     Result<v1::ChangeResponse> set_provider_enabled(const v1::SetProviderEnabledRequest& request);
+    Result<v1::ChangeResponse> edit_config(const v1::EditConfigRequest& request);
 
     // Forgets the fleet's evidence against a provider and closes its circuit.
     Result<v1::ChangeResponse> reset_provider(const v1::ResetProviderRequest& request);
+
+    // The history (control_plane_revisions.cpp).
+    Result<v1::ListRevisionsResponse> list_revisions(const v1::ListRevisionsRequest& request) const;
+    Result<v1::DiffConfigResponse> diff_config(const v1::DiffConfigRequest& request) const;
+    Result<v1::ChangeResponse> rollback_config(const v1::RollbackConfigRequest& request);
+    // Keeps the file's owner and mode. Refused when it has changed since, unless it is forced.
+    Result<v1::ChangeResponse> save_config(const v1::SaveConfigRequest& request);
+
+    // Sends one small request to a provider; `done` is called once, on the loop, within the
+    // request's time. Not a revision, and no evidence for health.
+    using TestDone = std::function<void(Result<v1::TestProviderResponse>)>;
+    void test_provider(const v1::TestProviderRequest& request, TestDone done);
 
     // What a data plane reports; `dp_id` and `instance_id` come from the authenticated stream.
     void on_report(
@@ -84,16 +102,30 @@ class ControlPlane {
     v1::ListDataPlanesResponse list_data_planes() const;
     v1::ValidateConfigResponse validate(const v1::ValidateConfigRequest& request) const;
     v1::ShowConfigResponse show_config() const;
+    // An older one, or the text of the one in force: masked already.
+    Result<v1::ShowConfigResponse> show_revision(std::uint64_t number) const;
+    v1::ListRoutesResponse list_routes() const;
 
     const Tally& tally() const { return tally_; }
     Publisher& publisher() { return publisher_; }
     const Publisher& publisher() const { return publisher_; }
 
   private:
-    ReloadOutcome take(LoadedConfig loaded, std::string_view cause);
+    ReloadOutcome take(
+        LoadedConfig loaded, std::string_view cause, const v1::ChangeContext& context
+    );
+    ReloadOutcome reread(std::string_view cause);
+    ReloadOutcome unchanged(std::string message, std::string_view cause);
     ReloadOutcome refuse(std::vector<ConfigProblem> problems, std::string_view cause);
-    Result<void> put_in_force(LoadedConfig loaded, Effective effective, const std::string& cause);
-    Result<void> check_change(const v1::Provider& provider, bool enabled) const;
+    Result<void> put_in_force(Candidate candidate, const std::string& cause, bool forced = false);
+    Result<void> check_some_enabled(const v1::ConfigSection& next, bool forced) const;
+    void publish_running(const std::string& cause);
+    Result<v1::ChangeResponse> finish(
+        Candidate candidate, const v1::ChangeContext& context, std::string message
+    );
+    Result<v1::ChangeResponse> no_change(std::string message) const;
+    Result<Revision> find_revision(std::string_view side, std::string& name) const;
+    Result<void> check_enable(const v1::Provider& provider) const;
     void publish_health(const std::string& cause);
     void log_circuits(const v1::HealthSection& now) const;
     void apply_log_settings();
@@ -101,6 +133,7 @@ class ControlPlane {
     void tick();
     Error unknown_provider(std::string_view name) const;
 
+    boost::asio::io_context& context_;
     Log& log_;
     Store& store_;
     const Options options_;
@@ -109,19 +142,20 @@ class ControlPlane {
     Merger merger_;
     boost::asio::steady_timer ticker_;
 
-    LoadedConfig loaded_;              // as the file says
-    v1::ConfigSection config_;         // with the overrides: what is published
-    std::vector<Override> overrides_;  // as the store has them
-    v1::HealthSection health_;         // as last published
-    std::vector<std::string> start_notices_;
+    Revisions revisions_;
+    v1::ConfigSection config_;  // the head revision with its overrides: what is published
+    v1::HealthSection health_;  // as last published
+    std::vector<std::string> change_notices_;  // of the last change: edits that it lost
     UnixMs loaded_at_ = 0;
     std::string reload_error_;
     UnixMs reload_error_at_ = 0;
     Tally tally_;
 };
 
-// The provider that was named does not exist.
-bool is_unknown_provider(const Error& error);
+// The head revision cannot be used: for the exit code.
+bool is_bad_config(const Error& error);
+
+v1::Revision to_proto(const Revision& revision);
 
 // All of them, one a line; at most `lines_max`, then how many more.
 std::string to_lines(const std::vector<ConfigProblem>& problems, std::size_t lines_max);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "controlplane/config/edits.hpp"
 #include "controlplane/control_plane.hpp"
 #include "controlplane/overrides.hpp"
 
@@ -33,6 +34,23 @@ void add_routes(const v1::ConfigSection& config, v1::ProviderView& view) {
     }
 }
 
+bool is_draining(const std::vector<Override>& overrides, std::string_view provider) {
+    return std::any_of(overrides.begin(), overrides.end(), [&](const Override& entry) {
+        return entry.drain && entry.provider == provider;
+    });
+}
+
+std::uint32_t in_flight_at(
+    const std::vector<v1::DataPlaneView>& data_planes, const std::string& provider
+) {
+    std::uint32_t sum = 0;
+    for (const v1::DataPlaneView& view : data_planes) {
+        auto found = view.in_flight_at().find(provider);
+        if (view.connected() && found != view.in_flight_at().end()) sum += found->second;
+    }
+    return sum;
+}
+
 void copy_problem(const ConfigProblem& in, v1::ConfigProblem& out) {
     out.set_file(in.file);
     out.set_line(in.line);
@@ -53,7 +71,7 @@ v1::GetStatusResponse ControlPlane::status() const {
     std::error_code ignored;  // the path as given then
     std::filesystem::path absolute = std::filesystem::absolute(options_.config_file, ignored);
     response.set_config_path(ignored ? options_.config_file.string() : absolute.string());
-    response.set_config_sha256(loaded_.sha256);
+    response.set_config_sha256(revisions_.head().file_sha256);
     response.set_config_loaded_at_ms(loaded_at_);
     if (!reload_error_.empty()) {
         response.set_last_reload_error(reload_error_);
@@ -75,9 +93,18 @@ v1::GetStatusResponse ControlPlane::status() const {
         response.set_data_planes_connected(response.data_planes_connected() + 1);
         if (view.in_sync()) response.set_data_planes_in_sync(response.data_planes_in_sync() + 1);
     }
-    for (const std::string& notice : start_notices_) response.add_notices(notice);
-    for (const std::string& notice : loaded_.notices) response.add_notices(notice);
-    for (const Override& entry : overrides_) response.add_notices(describe(entry));
+    *response.mutable_revision() = to_proto(revisions_.head());
+    response.set_differs_from_file(revisions_.edited_by_hand());
+    for (const std::string& notice : change_notices_) response.add_notices(notice);
+    if (revisions_.edited_by_hand()) {
+        response.add_notices(fmt::format(
+            "revision {} was changed by hand and is not in the file: `balancerctl config diff` "
+            "shows it, `balancerctl config save` writes it there",
+            revisions_.head().number
+        ));
+    }
+    for (const std::string& notice : revisions_.loaded().notices) response.add_notices(notice);
+    for (const Override& entry : revisions_.head().overrides) response.add_notices(describe(entry));
     return response;
 }
 
@@ -86,6 +113,7 @@ Result<v1::ListProvidersResponse> ControlPlane::list_providers(const std::string
     v1::ListProvidersResponse response;
     *response.mutable_head() = publisher_.head();
     v1::HealthSection health = merger_.section(unix_now());
+    const std::vector<v1::DataPlaneView> data_planes = publisher_.data_planes();
     for (const v1::Provider& provider : config_.providers()) {
         if (!name.empty() && provider.name() != name) continue;
         v1::ProviderView& view = *response.add_providers();
@@ -100,8 +128,10 @@ Result<v1::ListProvidersResponse> ControlPlane::list_providers(const std::string
         for (v1::Signal& signal : merger_.recent_failures(provider.name())) {
             *view.add_recent_failures() = std::move(signal);
         }
-        const v1::Provider* in_file = find_provider(loaded_.config, provider.name());
+        const v1::Provider* in_file = find_provider(revisions_.loaded().config, provider.name());
         view.set_enabled_in_file(in_file != nullptr && in_file->enabled());
+        view.set_draining(is_draining(revisions_.head().overrides, provider.name()));
+        view.set_in_flight(in_flight_at(data_planes, provider.name()));
     }
     return response;
 }
@@ -143,23 +173,26 @@ v1::ShowConfigResponse ControlPlane::show_config() const {
     *response.mutable_head() = publisher_.head();
     *response.mutable_config() = config_;
     response.set_file(options_.config_file.string());
+    *response.mutable_revision() = to_proto(revisions_.head());
+    return response;
+}
+
+v1::ListRoutesResponse ControlPlane::list_routes() const {
+    v1::ListRoutesResponse response;
+    *response.mutable_head() = publisher_.head();
+    response.set_revision(revisions_.head().number);
+    *response.mutable_routes() = config_.routes();
     return response;
 }
 
 Error ControlPlane::unknown_provider(std::string_view name) const {
-    std::string names;
-    for (const v1::Provider& provider : config_.providers()) {
-        if (!names.empty()) names += ", ";
-        names += provider.name();
-    }
-    return Error{
-        make_error_code(boost::system::errc::no_such_device_or_address),
-        fmt::format("there is no provider '{}'; there are: {}", name, names),
-    };
+    std::vector<std::string> names;
+    for (const v1::Provider& provider : config_.providers()) names.push_back(provider.name());
+    return unknown_name("provider", name, names);
 }
 
-bool is_unknown_provider(const Error& error) {
-    return error.code == boost::system::errc::no_such_device_or_address;
+bool is_bad_config(const Error& error) {
+    return error.code == boost::system::errc::bad_message;
 }
 
 std::string to_lines(const std::vector<ConfigProblem>& problems, std::size_t lines_max) {

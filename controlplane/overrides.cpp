@@ -44,7 +44,7 @@ std::string describe(const Override& entry) {
     return fmt::format(
         "provider '{}' is {} by hand{}, the file says {}",
         entry.provider,
-        word(entry.enabled),
+        entry.drain ? "drained" : word(entry.enabled),
         entry.reason.empty() ? std::string() : fmt::format(" ({})", entry.reason),
         word(entry.enabled_in_file)
     );

@@ -1,4 +1,4 @@
-// The file's configuration with the operator's enable and disable on top. Pure functions.
+// The file's configuration with the operator's enable, disable and drain on top. Pure functions.
 #pragma once
 
 #include <cstddef>

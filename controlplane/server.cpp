@@ -179,7 +179,7 @@ std::variant<Addresses, StartFailure> Server::start() {
     parts_ = std::make_unique<Parts>();
     auto fail = [this](const Error& error) {
         stop();
-        return StartFailure{1, error.text()};
+        return StartFailure{is_bad_config(error) ? 2 : 1, error.text()};
     };
     if (Result<void> opened = parts_->open_state(options_); !opened) return fail(opened.error());
     log_.emit(

@@ -78,6 +78,14 @@ void add_process(
             .add(seconds(status.config_loaded_at_ms()))
             .take()
     );
+    out.push_back(gauge("config_revision", "Number of the revision that is in force.")
+                      .add(status.revision().number())
+                      .take());
+    out.push_back(
+        gauge("config_differs_from_file", "1 while what runs was changed by hand since the file.")
+            .add(status.differs_from_file() ? 1 : 0)
+            .take()
+    );
     out.push_back(
         gauge("config_last_reload_ok", "0 while the file on disk is one that was refused.")
             .add(status.last_reload_error().empty() ? 1 : 0)

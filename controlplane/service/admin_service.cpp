@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/file.hpp"
+#include "controlplane/config/edits.hpp"
 #include "controlplane/service/redacted_print.hpp"
 
 namespace balancer::controlplane {
@@ -16,25 +17,17 @@ constexpr std::size_t kStatusTextMax = 4096;
 constexpr std::size_t kProblemLinesMax = 20;
 constexpr Milliseconds kRefusalLogGap{10'000};
 
+}  // namespace
+
 grpc::Status to_grpc_status(const Error& error) {
     grpc::StatusCode code = grpc::StatusCode::INTERNAL;
-    if (is_unknown_provider(error)) {
+    if (is_unknown_name(error)) {
         code = grpc::StatusCode::NOT_FOUND;
     } else if (error.code == boost::system::errc::invalid_argument) {
         code = grpc::StatusCode::FAILED_PRECONDITION;
     }
     return grpc::Status(code, error.text().substr(0, kStatusTextMax));
 }
-
-// Moves a value into the response, or passes the error on.
-template <class T>
-Result<void> answer(Result<T> result, T* response) {
-    if (!result) return result.error();
-    *response = *std::move(result);
-    return {};
-}
-
-}  // namespace
 
 AdminService::AdminService(
     boost::asio::io_context& context, Log& log, ControlPlane& control_plane, std::string token
@@ -52,6 +45,14 @@ bool AdminService::authorized(const grpc::CallbackServerContext& context) const 
     );
 }
 
+grpc::Status AdminService::admit(const grpc::CallbackServerContext& context, const char* call) {
+    if (authorized(context)) return grpc::Status::OK;
+    note_refusal(call, context.peer());
+    return {
+        grpc::StatusCode::UNAUTHENTICATED,
+        "the token is not this control plane's admin.token (in its state directory)"};
+}
+
 grpc::ServerUnaryReactor* AdminService::serve(
     grpc::CallbackServerContext* context,
     Call call,
@@ -60,12 +61,8 @@ grpc::ServerUnaryReactor* AdminService::serve(
 ) {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     std::string peer = context->peer();
-    if (!authorized(*context)) {
-        note_refusal(call.name, peer);
-        reactor->Finish(grpc::Status(
-            grpc::StatusCode::UNAUTHENTICATED,
-            "the token is not this control plane's admin.token (in its state directory)"
-        ));
+    if (grpc::Status refused = admit(*context, call.name); !refused.ok()) {
+        reactor->Finish(refused);
         return reactor;
     }
     boost::asio::post(
@@ -196,13 +193,15 @@ grpc::ServerUnaryReactor* AdminService::ReloadConfig(
     v1::ChangeResponse* response
 ) {
     Call call{"ReloadConfig", {}, request->context(), true};
-    return serve(context, std::move(call), response, [this, response]() -> Result<void> {
-        ReloadOutcome outcome = control_plane_.reload("balancerctl config reload");
+    return serve(context, std::move(call), response, [this, request, response]() -> Result<void> {
+        ReloadOutcome outcome =
+            control_plane_.reload("balancerctl config reload", request->context());
         if (outcome.result == ReloadResult::kRefused) {
             return invalid(outcome.message + ":\n" + to_lines(outcome.problems, kProblemLinesMax));
         }
         v1::GetStatusResponse status = control_plane_.status();
         *response->mutable_version() = status.head();
+        response->set_revision(status.revision().number());
         response->set_changed(outcome.result == ReloadResult::kChanged);
         response->set_message(outcome.message);
         *response->mutable_warnings() = status.notices();
@@ -212,12 +211,16 @@ grpc::ServerUnaryReactor* AdminService::ReloadConfig(
 
 grpc::ServerUnaryReactor* AdminService::ShowConfig(
     grpc::CallbackServerContext* context,
-    const v1::ShowConfigRequest*,
+    const v1::ShowConfigRequest* request,
     v1::ShowConfigResponse* response
 ) {
-    return serve(context, Call{"ShowConfig", {}, {}, false}, response, [this, response] {
+    Call call{"ShowConfig", {}, {}, false};
+    return serve(context, std::move(call), response, [this, request, response]() -> Result<void> {
+        if (request->revision() != 0) {
+            return answer(control_plane_.show_revision(request->revision()), response);
+        }
         *response = control_plane_.show_config();
-        return Result<void>();
+        return {};
     });
 }
 

@@ -62,6 +62,43 @@ class AdminService final : public v1::Admin::CallbackService {
         v1::ShowConfigResponse* response
     ) override;
 
+    // admin_service_revisions.cpp
+    grpc::ServerUnaryReactor* EditConfig(
+        grpc::CallbackServerContext* context,
+        const v1::EditConfigRequest* request,
+        v1::ChangeResponse* response
+    ) override;
+    grpc::ServerUnaryReactor* ListRevisions(
+        grpc::CallbackServerContext* context,
+        const v1::ListRevisionsRequest* request,
+        v1::ListRevisionsResponse* response
+    ) override;
+    grpc::ServerUnaryReactor* DiffConfig(
+        grpc::CallbackServerContext* context,
+        const v1::DiffConfigRequest* request,
+        v1::DiffConfigResponse* response
+    ) override;
+    grpc::ServerUnaryReactor* RollbackConfig(
+        grpc::CallbackServerContext* context,
+        const v1::RollbackConfigRequest* request,
+        v1::ChangeResponse* response
+    ) override;
+    grpc::ServerUnaryReactor* SaveConfig(
+        grpc::CallbackServerContext* context,
+        const v1::SaveConfigRequest* request,
+        v1::ChangeResponse* response
+    ) override;
+    grpc::ServerUnaryReactor* ListRoutes(
+        grpc::CallbackServerContext* context,
+        const v1::ListRoutesRequest* request,
+        v1::ListRoutesResponse* response
+    ) override;
+    grpc::ServerUnaryReactor* TestProvider(
+        grpc::CallbackServerContext* context,
+        const v1::TestProviderRequest* request,
+        v1::TestProviderResponse* response
+    ) override;
+
   private:
     // What one call is, for the log.
     struct Call {
@@ -80,6 +117,8 @@ class AdminService final : public v1::Admin::CallbackService {
     );
     bool authorized(const grpc::CallbackServerContext& context) const;
     void note_refusal(std::string call, std::string peer);
+    // OK, or how to refuse, logged.
+    grpc::Status admit(const grpc::CallbackServerContext& context, const char* call);
     void log_call(const Call& call, const std::string& peer, const grpc::Status& status);
 
     boost::asio::io_context& loop_;
@@ -91,5 +130,16 @@ class AdminService final : public v1::Admin::CallbackService {
     SteadyTime refusal_logged_at_{};
     std::uint64_t refused_ = 0;  // since then
 };
+
+// gRPC's code and a text of bounded length.
+grpc::Status to_grpc_status(const Error& error);
+
+// Moves a value into the response, or passes the error on.
+template <class T>
+Result<void> answer(Result<T> result, T* response) {
+    if (!result) return result.error();
+    *response = *std::move(result);
+    return {};
+}
 
 }  // namespace balancer::controlplane

@@ -1,6 +1,9 @@
 #include "controlplane/store/sqlite_handle.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace balancer::controlplane {
 namespace {
@@ -17,6 +20,13 @@ Error sqlite_error(const std::string& file, std::string_view doing, const char* 
 Result<SqliteDatabase> SqliteDatabase::open(const std::filesystem::path& file) {
     SqliteDatabase database;
     database.file_ = file.string();
+    // Before SQLite makes it: its own mode would be the umask's, and the files beside it (-wal,
+    // -shm) take the mode of this one.
+    int made = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (made >= 0) {
+        ::fchmod(made, 0600);
+        ::close(made);
+    }
     sqlite3* handle = nullptr;
     int code = sqlite3_open_v2(
         file.c_str(),

@@ -20,8 +20,8 @@ class SqliteStatement;
 // One connection. Not thread-safe; statements must end before it does.
 class SqliteDatabase {
   public:
-    // Makes the file when there is none. Its mode is the process's umask: the folder must be
-    // private.
+    // Makes the file when there is none. Only its owner can read it and what SQLite keeps beside
+    // it.
     static Result<SqliteDatabase> open(const std::filesystem::path& file);
 
     // Statements without parameters and rows, separated by semicolons.

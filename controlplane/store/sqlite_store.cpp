@@ -5,24 +5,16 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <optional>
 
 #include "base/file.hpp"
+#include "controlplane/store/revision_rows.hpp"
 #include "controlplane/store/sqlite_handle.hpp"
+#include "controlplane/store/sqlite_schema.hpp"
 
 namespace balancer::controlplane {
 namespace {
-
-// Step i brings a store from schema i to i+1. Never edited once released: a new need is a new step.
-constexpr std::array<const char*, 1> kSchemaSteps = {
-    "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
-    "CREATE TABLE overrides ("
-    "  provider TEXT PRIMARY KEY, enabled INTEGER NOT NULL, enabled_in_file INTEGER NOT NULL,"
-    "  reason TEXT NOT NULL, actor TEXT NOT NULL, at_ms INTEGER NOT NULL"
-    ") WITHOUT ROWID;",
-};
 
 std::string make_uuid() {
     std::string hex = random_hex(16);
@@ -94,7 +86,7 @@ class SqliteStore final : public Store {
         );
         if (!pragmas) return pragmas;
         return database_.transaction([this]() -> Result<void> {
-            if (Result<void> migrated = migrate(); !migrated) return migrated;
+            if (Result<void> migrated = migrate(database_); !migrated) return migrated;
             Result<std::optional<std::string>> uuid = read_meta("store_uuid");
             if (!uuid) return uuid.error();
             Result<std::optional<std::string>> epoch = read_meta("epoch");
@@ -109,76 +101,73 @@ class SqliteStore final : public Store {
 
     const StoreIdentity& identity() const override { return identity_; }
 
-    Result<std::vector<Override>> overrides() const override {
-        Result<SqliteStatement> rows = database_.prepare(
-            "SELECT provider, enabled, enabled_in_file, reason, actor, at_ms FROM overrides ORDER "
-            "BY "
-            "provider"
-        );
-        if (!rows) return rows.error();
-        std::vector<Override> all;
-        for (;;) {
-            Result<bool> more = rows->step();
-            if (!more) return more.error();
-            if (!*more) return all;
-            all.push_back(Override{
-                rows->text(0),
-                rows->number(1) != 0,
-                rows->number(2) != 0,
-                rows->text(3),
-                rows->text(4),
-                rows->number(5),
-            });
-        }
+    Result<std::optional<Revision>> head() const override {
+        Result<std::optional<std::uint64_t>> number = read_head_number(database_);
+        if (!number) return number.error();
+        if (!*number) return std::optional<Revision>();
+        return read_revision(database_, **number);
     }
 
-    Result<void> put_override(const Override& row) override {
-        Result<SqliteStatement> statement = database_.prepare(
-            "INSERT OR REPLACE INTO overrides (provider, enabled, enabled_in_file, reason, actor, "
-            "at_ms) "
-            "VALUES (?, ?, ?, ?, ?, ?)"
-        );
-        if (!statement) return statement.error();
-        return statement->bind(row.provider)
-            .bind(static_cast<std::int64_t>(row.enabled))
-            .bind(static_cast<std::int64_t>(row.enabled_in_file))
-            .bind(row.reason)
-            .bind(row.actor)
-            .bind(row.at)
-            .run();
+    Result<std::optional<Revision>> revision(std::uint64_t number) const override {
+        if (number == 0) return std::optional<Revision>();
+        return read_revision(database_, number);
     }
 
-    Result<void> drop_override(std::string_view provider) override {
-        Result<SqliteStatement> statement =
-            database_.prepare("DELETE FROM overrides WHERE provider = ?");
-        if (!statement) return statement.error();
-        return statement->bind(provider).run();
+    Result<std::vector<Revision>> history(std::size_t count) const override {
+        return read_history(database_, count);
+    }
+
+    Result<std::optional<std::string>> text(std::string_view yaml_sha256) const override {
+        return read_text(database_, yaml_sha256);
+    }
+
+    Result<std::uint64_t> append(const Revision& next) override {
+        Revision numbered = next;
+        numbered.number = next.parent + 1;
+        Result<void> done = database_.transaction([&]() -> Result<void> {
+            if (Result<void> ours = check_epoch(); !ours) return ours;
+            Result<std::optional<std::uint64_t>> head = read_head_number(database_);
+            if (!head) return head.error();
+            if (head->value_or(0) != next.parent) {
+                return invalid(fmt::format(
+                    "revision {} is not the newest any more: revision {} is",
+                    next.parent,
+                    head->value_or(0)
+                ));
+            }
+            if (Result<void> kept = insert_revision(database_, numbered); !kept) return kept;
+            std::uint64_t gone =
+                numbered.number > kRevisionsKept ? numbered.number - kRevisionsKept : 0;
+            return forget_revisions(database_, gone);
+        });
+        if (!done) return done.error();
+        return numbered.number;
+    }
+
+    Result<void> set_head_file(std::string_view file_sha256) override {
+        return database_.transaction([&]() -> Result<void> {
+            if (Result<void> ours = check_epoch(); !ours) return ours;
+            Result<SqliteStatement> statement = database_.prepare(
+                "UPDATE revisions SET file_sha256 = ? WHERE number = (SELECT number FROM head)"
+            );
+            if (!statement) return statement.error();
+            return statement->bind(file_sha256).run();
+        });
     }
 
   private:
-    Result<std::size_t> read_schema() const {
-        Result<SqliteStatement> statement = database_.prepare("PRAGMA user_version");
-        if (!statement) return statement.error();
-        if (Result<bool> row = statement->step(); !row) return row.error();
-        return static_cast<std::size_t>(statement->number(0));
-    }
-
-    Result<void> migrate() {
-        Result<std::size_t> schema = read_schema();
-        if (!schema) return schema.error();
-        if (*schema > kSchemaSteps.size()) {
-            return invalid(fmt::format(
-                "the state directory was written by a newer control plane (schema {}, this one "
-                "knows {}): "
-                "run that version, or give this one another --state-dir",
-                *schema,
-                kSchemaSteps.size()
-            ));
-        }
-        for (std::size_t step = *schema; step < kSchemaSteps.size(); ++step) {
-            if (Result<void> done = database_.execute(kSchemaSteps[step]); !done) return done;
-        }
-        return database_.execute(fmt::format("PRAGMA user_version={}", kSchemaSteps.size()));
+    // The lock keeps a second process out. This is for what a lock does not see: a folder that was
+    // copied or moved under a running process, a file system whose locks do not work.
+    Result<void> check_epoch() const {
+        Result<std::optional<std::string>> epoch = read_meta("epoch");
+        if (!epoch) return epoch.error();
+        if (epoch->value_or("") == std::to_string(identity_.epoch)) return {};
+        return invalid(fmt::format(
+            "another control plane has opened this state directory (epoch {}, this one has {}): "
+            "stop one of the two",
+            epoch->value_or("none"),
+            identity_.epoch
+        ));
     }
 
     Result<std::optional<std::string>> read_meta(std::string_view key) const {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,8 +19,8 @@ struct StoreIdentity {
     std::uint64_t epoch = 0;  // grows by one at each opening
 };
 
-// `balancerctl providers enable|disable`, kept until the file's own `enabled` of that provider
-// changes.
+// `balancerctl providers enable|disable|drain`, kept until the file's own `enabled` of that
+// provider changes.
 struct Override {
     std::string provider;
     bool enabled = true;
@@ -27,24 +28,62 @@ struct Override {
     std::string reason;
     std::string actor;
     UnixMs at = 0;
+    bool drain = false;  // disabled to be emptied: what runs there is waited for
+
+    friend bool operator==(const Override&, const Override&) = default;
+};
+
+// Where a revision came from.
+enum class RevisionSource { kStart, kFile, kCli, kRollback };
+
+// "start", "file", "cli", "rollback".
+std::string_view name_of(RevisionSource source);
+
+// One state of the configuration, as it was made; never changed after. Numbers grow by one.
+struct Revision {
+    std::uint64_t number = 0;
+    std::uint64_t parent = 0;  // the one that was in force before; 0: none
+    UnixMs at = 0;
+    std::string actor;  // USER@HOST; empty: the control plane itself
+    RevisionSource source = RevisionSource::kStart;
+    std::string reason;
+    std::string summary;              // what changed, without secrets
+    std::string yaml;                 // as the operator wrote it, literal secrets included
+    std::string yaml_sha256;          // lower-case hex
+    std::string file_sha256;          // of the file's text that this content started from
+    std::vector<Override> overrides;  // by provider name
 };
 
 // Lives on the control plane's loop. A change that returns success is on disk and survives a power
-// cut.
+// cut; one that does not has left no trace.
 class Store {
   public:
+    // Revisions that are kept; older ones are forgotten, oldest first.
+    static constexpr std::uint64_t kRevisionsKept = 200;
+
     virtual ~Store() = default;
 
     virtual const StoreIdentity& identity() const = 0;
 
-    // By provider name.
-    virtual Result<std::vector<Override>> overrides() const = 0;
+    // The newest revision; none in a new store. Number 0: what a store of an older release held,
+    // which is overrides and no text.
+    virtual Result<std::optional<Revision>> head() const = 0;
 
-    // Adds it, or takes the place of the one for the same provider.
-    virtual Result<void> put_override(const Override& override) = 0;
+    // None: never made, or forgotten.
+    virtual Result<std::optional<Revision>> revision(std::uint64_t number) const = 0;
 
-    // No error when there is none.
-    virtual Result<void> drop_override(std::string_view provider) = 0;
+    // Newest first, at most `count`; without yaml and overrides.
+    virtual Result<std::vector<Revision>> history(std::size_t count) const = 0;
+
+    // The text with that digest, if a kept revision has it or started from it.
+    virtual Result<std::optional<std::string>> text(std::string_view yaml_sha256) const = 0;
+
+    // In one transaction: `next` under the number that follows its parent's, as the new head.
+    // Refused when next.parent is not the head, or when another process has opened the store since.
+    virtual Result<std::uint64_t> append(const Revision& next) = 0;
+
+    // The head's text has been written to the file: from now on the head starts from that.
+    virtual Result<void> set_head_file(std::string_view file_sha256) = 0;
 };
 
 }  // namespace balancer::controlplane

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <boost/asio/io_context.hpp>
+#include <map>
 #include <optional>
 
 #include "controlplane/control_plane.hpp"
@@ -20,21 +21,33 @@ class ControlPlaneTest : public testing::Test {
   protected:
     ControlPlaneTest() { log_.set_level(LogLevel::kError); }
 
-    // Writes the file and starts; again: as after a restart on the same store.
+    // Writes the file and starts; again: as after a restart on the same store. It must go well.
     void start(const std::string& yaml) {
+        try_start(yaml);
+        ASSERT_TRUE(started_.has_value()) << started_.error().text();
+    }
+
+    void try_start(const std::string& yaml) {
         file_ = dir_.write("config.yaml", yaml);
         plane_.reset();
         plane_.emplace(
             context_,
             log_,
             store_,
-            controlplane::ControlPlane::Options{file_, dir_.path(), no_environment()}
+            controlplane::ControlPlane::Options{file_, dir_.path(), environment()}
         );
-        auto loaded = controlplane::load_config(file_, no_environment());
+        auto loaded = controlplane::load_config(file_, environment());
         auto* good = std::get_if<controlplane::LoadedConfig>(&loaded);
         ASSERT_NE(good, nullptr);
-        Result<void> started = plane_->start(std::move(*good));
-        ASSERT_TRUE(started.has_value()) << started.error().text();
+        started_ = plane_->start(std::move(*good));
+    }
+
+    controlplane::Environment environment() {
+        return [this](const std::string& name) -> std::optional<std::string> {
+            auto found = variables_.find(name);
+            if (found == variables_.end()) return std::nullopt;
+            return found->second;
+        };
     }
 
     controlplane::ReloadOutcome reload(const std::string& yaml) {
@@ -72,6 +85,8 @@ class ControlPlaneTest : public testing::Test {
     }
 
     TempDir dir_;
+    std::map<std::string, std::string> variables_;  // the environment
+    Result<void> started_;
     std::filesystem::path file_;
     boost::asio::io_context context_{1};
     Log log_{"test"};

@@ -1,5 +1,6 @@
 #include "controlplane/control_plane.hpp"
 
+#include "controlplane/config/edits.hpp"
 #include "tests/unit/controlplane/admin/control_plane_fixture.hpp"
 
 namespace balancer::controlplane {
@@ -121,7 +122,7 @@ TEST_F(ControlPlaneTest, AnOverrideEndsWhenTheFilesOwnWordChanges) {
     ASSERT_TRUE(set_enabled("gamma", true).has_value());
     std::string enabled = replaced(config_yaml(), "enabled: false", "enabled: true");
     EXPECT_EQ(reload(enabled).result, ReloadResult::kChanged);
-    EXPECT_TRUE(store_.rows.empty());
+    EXPECT_TRUE(store_.overrides().empty());
     EXPECT_EQ(reload(config_yaml()).result, ReloadResult::kChanged);
     EXPECT_FALSE(view("gamma").provider().enabled()) << "the file rules again";
 }
@@ -129,9 +130,9 @@ TEST_F(ControlPlaneTest, AnOverrideEndsWhenTheFilesOwnWordChanges) {
 TEST_F(ControlPlaneTest, GoingBackToTheFilesWordEndsTheOverride) {
     start(config_yaml());
     ASSERT_TRUE(set_enabled("alpha", false).has_value());
-    ASSERT_EQ(store_.rows.size(), 1U);
+    ASSERT_EQ(store_.overrides().size(), 1U);
     ASSERT_TRUE(set_enabled("alpha", true).has_value());
-    EXPECT_TRUE(store_.rows.empty());
+    EXPECT_TRUE(store_.overrides().empty());
     EXPECT_TRUE(view("alpha").provider().enabled());
 }
 
@@ -155,12 +156,11 @@ TEST_F(ControlPlaneTest, RefusesAFileThatLeavesNobodyWithTheOverrides) {
 }
 
 TEST_F(ControlPlaneTest, StartsWhenTheOverridesLeaveNobodyAndSaysSo) {
-    store_.rows["alpha"] = {"alpha", false, true, "", "", 1};
-    store_.rows["beta"] = {"beta", false, true, "", "", 1};
+    store_.inherit({{"alpha", false, true, "", "", 1}, {"beta", false, true, "", "", 1}});
     start(config_yaml());
     EXPECT_EQ(plane_->status().providers_total(), 2U);
     ASSERT_EQ(plane_->status().notices_size(), 1);
-    EXPECT_TRUE(store_.rows.empty());
+    EXPECT_TRUE(store_.overrides().empty());
 }
 
 TEST_F(ControlPlaneTest, AChangeThatCannotBeStoredIsNotMade) {
@@ -176,7 +176,7 @@ TEST_F(ControlPlaneTest, AnUnknownProviderIsNamedWithThoseThereAre) {
     start(config_yaml());
     Result<v1::ChangeResponse> answer = set_enabled("delta", false);
     ASSERT_FALSE(answer.has_value());
-    EXPECT_TRUE(is_unknown_provider(answer.error()));
+    EXPECT_TRUE(is_unknown_name(answer.error()));
     EXPECT_NE(answer.error().text().find("alpha, beta, gamma"), std::string::npos);
     EXPECT_FALSE(plane_->list_providers("delta").has_value());
 }

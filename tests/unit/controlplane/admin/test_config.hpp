@@ -1,8 +1,9 @@
 // Configurations for the control plane's tests, and a store in memory.
 #pragma once
 
-#include <map>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "controlplane/store/store.hpp"
 
@@ -65,24 +66,54 @@ inline std::string replaced(std::string text, const std::string& what, const std
 // Remembers while it lives; fails when told to.
 class MemoryStore final : public controlplane::Store {
   public:
+    using Revision = controlplane::Revision;
+
     const controlplane::StoreIdentity& identity() const override { return identity_; }
-    Result<std::vector<controlplane::Override>> overrides() const override {
-        std::vector<controlplane::Override> all;
-        for (const auto& [name, entry] : rows) all.push_back(entry);
+    Result<std::optional<Revision>> head() const override {
+        if (revisions.empty()) return std::optional<Revision>();
+        return std::optional<Revision>(revisions.back());
+    }
+    Result<std::optional<Revision>> revision(std::uint64_t number) const override {
+        for (const Revision& each : revisions) {
+            if (each.number == number) return std::optional<Revision>(each);
+        }
+        return std::optional<Revision>();
+    }
+    Result<std::vector<Revision>> history(std::size_t count) const override {
+        std::vector<Revision> all(revisions.rbegin(), revisions.rend());
+        if (all.size() > count) all.resize(count);
         return all;
     }
-    Result<void> put_override(const controlplane::Override& row) override {
-        if (broken) return invalid("disk full");
-        rows[row.provider] = row;
-        return {};
+    Result<std::optional<std::string>> text(std::string_view yaml_sha256) const override {
+        for (const Revision& each : revisions) {
+            if (each.yaml_sha256 == yaml_sha256) return std::optional<std::string>(each.yaml);
+        }
+        return std::optional<std::string>();
     }
-    Result<void> drop_override(std::string_view provider) override {
+    Result<std::uint64_t> append(const Revision& next) override {
         if (broken) return invalid("disk full");
-        rows.erase(std::string(provider));
+        revisions.push_back(next);
+        revisions.back().number = next.parent + 1;
+        return revisions.back().number;
+    }
+    Result<void> set_head_file(std::string_view file_sha256) override {
+        if (broken) return invalid("disk full");
+        revisions.back().file_sha256 = file_sha256;
         return {};
     }
 
-    std::map<std::string, controlplane::Override> rows;
+    // What a store of an older release leaves: overrides, and no text.
+    void inherit(std::vector<controlplane::Override> overrides) {
+        revisions.emplace_back().overrides = std::move(overrides);
+    }
+
+    // Of the head.
+    std::vector<controlplane::Override> overrides() const {
+        return revisions.empty() ? std::vector<controlplane::Override>()
+                                 : revisions.back().overrides;
+    }
+
+    std::vector<Revision> revisions;
     bool broken = false;
 
   private:

@@ -1,0 +1,125 @@
+// The Admin calls about revisions and edits.
+#include <boost/asio/post.hpp>
+
+#include "controlplane/service/admin_service.hpp"
+#include "controlplane/service/redacted_print.hpp"
+#include "controlplane/service/unary_call.hpp"
+
+namespace balancer::controlplane {
+namespace {
+
+// What an edit is about, for the log.
+std::string target_of(const v1::EditConfigRequest& request) {
+    switch (request.edit_case()) {
+        case v1::EditConfigRequest::kAddProvider:
+            return "add provider " + request.add_provider().provider().name();
+        case v1::EditConfigRequest::kUpdateProvider:
+            return "update provider " + request.update_provider().provider().name();
+        case v1::EditConfigRequest::kRemoveProvider:
+            return "remove provider " + request.remove_provider().name();
+        case v1::EditConfigRequest::kSetTarget:
+            return "set route " + request.set_target().pattern();
+        case v1::EditConfigRequest::kRemoveTarget:
+            return "remove route " + request.remove_target().pattern();
+        case v1::EditConfigRequest::EDIT_NOT_SET:
+            break;
+    }
+    return {};
+}
+
+}  // namespace
+
+grpc::ServerUnaryReactor* AdminService::EditConfig(
+    grpc::CallbackServerContext* context,
+    const v1::EditConfigRequest* request,
+    v1::ChangeResponse* response
+) {
+    Call call{"EditConfig", target_of(*request), request->context(), true};
+    return serve(context, std::move(call), response, [this, request, response] {
+        return answer(control_plane_.edit_config(*request), response);
+    });
+}
+
+grpc::ServerUnaryReactor* AdminService::ListRevisions(
+    grpc::CallbackServerContext* context,
+    const v1::ListRevisionsRequest* request,
+    v1::ListRevisionsResponse* response
+) {
+    Call call{"ListRevisions", {}, {}, false};
+    return serve(context, std::move(call), response, [this, request, response] {
+        return answer(control_plane_.list_revisions(*request), response);
+    });
+}
+
+grpc::ServerUnaryReactor* AdminService::DiffConfig(
+    grpc::CallbackServerContext* context,
+    const v1::DiffConfigRequest* request,
+    v1::DiffConfigResponse* response
+) {
+    Call call{"DiffConfig", request->from() + ".." + request->to(), {}, false};
+    return serve(context, std::move(call), response, [this, request, response] {
+        return answer(control_plane_.diff_config(*request), response);
+    });
+}
+
+grpc::ServerUnaryReactor* AdminService::RollbackConfig(
+    grpc::CallbackServerContext* context,
+    const v1::RollbackConfigRequest* request,
+    v1::ChangeResponse* response
+) {
+    Call call{"RollbackConfig", std::to_string(request->revision()), request->context(), true};
+    return serve(context, std::move(call), response, [this, request, response] {
+        return answer(control_plane_.rollback_config(*request), response);
+    });
+}
+
+grpc::ServerUnaryReactor* AdminService::SaveConfig(
+    grpc::CallbackServerContext* context,
+    const v1::SaveConfigRequest* request,
+    v1::ChangeResponse* response
+) {
+    Call call{"SaveConfig", {}, request->context(), true};
+    return serve(context, std::move(call), response, [this, request, response] {
+        return answer(control_plane_.save_config(*request), response);
+    });
+}
+
+grpc::ServerUnaryReactor* AdminService::ListRoutes(
+    grpc::CallbackServerContext* context,
+    const v1::ListRoutesRequest*,
+    v1::ListRoutesResponse* response
+) {
+    return serve(context, Call{"ListRoutes", {}, {}, false}, response, [this, response] {
+        *response = control_plane_.list_routes();
+        return Result<void>();
+    });
+}
+
+// Takes its time: the call outlives the handler that begins it.
+grpc::ServerUnaryReactor* AdminService::TestProvider(
+    grpc::CallbackServerContext* context,
+    const v1::TestProviderRequest* request,
+    v1::TestProviderResponse* response
+) {
+    using Answer = UnaryCall<v1::TestProviderResponse>;
+    auto pending = std::make_shared<Answer>(response);
+    pending->start();
+    if (grpc::Status refused = admit(*context, "TestProvider"); !refused.ok()) {
+        pending->fail(refused);
+        return pending.get();
+    }
+    // A copy: gRPC's own dies with the call, which may be cancelled before the loop comes to it.
+    boost::asio::post(loop_, [this, pending, peer = context->peer(), copy = *request] {
+        Call call{"TestProvider", copy.name(), {}, true};
+        control_plane_.test_provider(copy, [this, pending, peer, call](auto result) {
+            grpc::Status status = result ? grpc::Status::OK : to_grpc_status(result.error());
+            log_call(call, peer, status);
+            if (!result) return pending->fail(status);
+            mask_secrets(*result);
+            pending->answer(*std::move(result));
+        });
+    });
+    return pending.get();
+}
+
+}  // namespace balancer::controlplane

@@ -1,0 +1,202 @@
+#include "controlplane/store/revision_rows.hpp"
+
+#include <array>
+
+namespace balancer::controlplane {
+namespace {
+
+constexpr std::array<std::string_view, 4> kSourceNames = {"start", "file", "cli", "rollback"};
+
+RevisionSource source_of(std::string_view name) {
+    for (std::size_t i = 0; i < kSourceNames.size(); ++i) {
+        if (kSourceNames[i] == name) return static_cast<RevisionSource>(i);
+    }
+    return RevisionSource::kStart;
+}
+
+std::int64_t as_number(std::uint64_t value) {
+    return static_cast<std::int64_t>(value);
+}
+
+// Columns 0 to 8 of a select on revisions.
+constexpr const char* kColumns =
+    "number, parent, at_ms, actor, source, reason, summary, yaml_sha256, file_sha256";
+
+Revision from_columns(const SqliteStatement& row) {
+    Revision revision;
+    revision.number = static_cast<std::uint64_t>(row.number(0));
+    revision.parent = static_cast<std::uint64_t>(row.number(1));
+    revision.at = row.number(2);
+    revision.actor = row.text(3);
+    revision.source = source_of(row.text(4));
+    revision.reason = row.text(5);
+    revision.summary = row.text(6);
+    revision.yaml_sha256 = row.text(7);
+    revision.file_sha256 = row.text(8);
+    return revision;
+}
+
+Result<std::vector<Override>> read_overrides(
+    const SqliteDatabase& database, std::uint64_t revision
+) {
+    Result<SqliteStatement> rows = database.prepare(
+        "SELECT provider, enabled, enabled_in_file, reason, actor, at_ms, drain"
+        " FROM revision_overrides WHERE revision = ? ORDER BY provider"
+    );
+    if (!rows) return rows.error();
+    rows->bind(as_number(revision));
+    std::vector<Override> all;
+    for (;;) {
+        Result<bool> more = rows->step();
+        if (!more) return more.error();
+        if (!*more) return all;
+        all.push_back(Override{
+            rows->text(0),
+            rows->number(1) != 0,
+            rows->number(2) != 0,
+            rows->text(3),
+            rows->text(4),
+            rows->number(5),
+            rows->number(6) != 0,
+        });
+    }
+}
+
+Result<void> insert_override(
+    SqliteDatabase& database, std::uint64_t revision, const Override& entry
+) {
+    Result<SqliteStatement> statement = database.prepare(
+        "INSERT INTO revision_overrides"
+        " (revision, provider, enabled, enabled_in_file, reason, actor, at_ms, drain)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    );
+    if (!statement) return statement.error();
+    return statement->bind(as_number(revision))
+        .bind(entry.provider)
+        .bind(static_cast<std::int64_t>(entry.enabled))
+        .bind(static_cast<std::int64_t>(entry.enabled_in_file))
+        .bind(entry.reason)
+        .bind(entry.actor)
+        .bind(entry.at)
+        .bind(static_cast<std::int64_t>(entry.drain))
+        .run();
+}
+
+Result<void> insert_text(SqliteDatabase& database, const Revision& revision) {
+    Result<SqliteStatement> statement =
+        database.prepare("INSERT OR IGNORE INTO texts (sha256, yaml) VALUES (?, ?)");
+    if (!statement) return statement.error();
+    return statement->bind(revision.yaml_sha256).bind(revision.yaml).run();
+}
+
+Result<void> insert_row(SqliteDatabase& database, const Revision& revision) {
+    Result<SqliteStatement> statement = database.prepare(
+        std::string("INSERT INTO revisions (") + kColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    );
+    if (!statement) return statement.error();
+    return statement->bind(as_number(revision.number))
+        .bind(as_number(revision.parent))
+        .bind(revision.at)
+        .bind(revision.actor)
+        .bind(name_of(revision.source))
+        .bind(revision.reason)
+        .bind(revision.summary)
+        .bind(revision.yaml_sha256)
+        .bind(revision.file_sha256)
+        .run();
+}
+
+}  // namespace
+
+std::string_view name_of(RevisionSource source) {
+    return kSourceNames[static_cast<std::size_t>(source)];
+}
+
+Result<std::optional<Revision>> read_revision(
+    const SqliteDatabase& database, std::uint64_t number
+) {
+    Result<SqliteStatement> row =
+        database.prepare(std::string("SELECT ") + kColumns + " FROM revisions WHERE number = ?");
+    if (!row) return row.error();
+    Result<bool> found = row->bind(as_number(number)).step();
+    if (!found) return found.error();
+    std::optional<Revision> revision;
+    if (!*found) return revision;
+    revision = from_columns(*row);
+    Result<std::optional<std::string>> yaml = read_text(database, revision->yaml_sha256);
+    if (!yaml) return yaml.error();
+    revision->yaml = yaml->value_or("");
+    Result<std::vector<Override>> overrides = read_overrides(database, number);
+    if (!overrides) return overrides.error();
+    revision->overrides = *std::move(overrides);
+    return revision;
+}
+
+Result<std::optional<std::uint64_t>> read_head_number(const SqliteDatabase& database) {
+    Result<SqliteStatement> row = database.prepare("SELECT number FROM head");
+    if (!row) return row.error();
+    Result<bool> found = row->step();
+    if (!found) return found.error();
+    std::optional<std::uint64_t> number;
+    if (*found) number = static_cast<std::uint64_t>(row->number(0));
+    return number;
+}
+
+Result<std::vector<Revision>> read_history(const SqliteDatabase& database, std::size_t count) {
+    Result<SqliteStatement> rows = database.prepare(
+        std::string("SELECT ") + kColumns +
+        " FROM revisions WHERE number > 0 ORDER BY number DESC LIMIT ?"
+    );
+    if (!rows) return rows.error();
+    rows->bind(static_cast<std::int64_t>(count));
+    std::vector<Revision> all;
+    for (;;) {
+        Result<bool> more = rows->step();
+        if (!more) return more.error();
+        if (!*more) return all;
+        all.push_back(from_columns(*rows));
+    }
+}
+
+Result<std::optional<std::string>> read_text(
+    const SqliteDatabase& database, std::string_view yaml_sha256
+) {
+    Result<SqliteStatement> row = database.prepare("SELECT yaml FROM texts WHERE sha256 = ?");
+    if (!row) return row.error();
+    Result<bool> found = row->bind(yaml_sha256).step();
+    if (!found) return found.error();
+    std::optional<std::string> yaml;
+    if (*found) yaml = row->text(0);
+    return yaml;
+}
+
+Result<void> insert_revision(SqliteDatabase& database, const Revision& revision) {
+    if (Result<void> kept = insert_text(database, revision); !kept) return kept;
+    if (Result<void> kept = insert_row(database, revision); !kept) return kept;
+    for (const Override& entry : revision.overrides) {
+        Result<void> kept = insert_override(database, revision.number, entry);
+        if (!kept) return kept;
+    }
+    Result<SqliteStatement> head =
+        database.prepare("INSERT OR REPLACE INTO head (only_row, number) VALUES (1, ?)");
+    if (!head) return head.error();
+    return head->bind(as_number(revision.number)).run();
+}
+
+Result<void> forget_revisions(SqliteDatabase& database, std::uint64_t newest_gone) {
+    for (const char* sql : {
+             "DELETE FROM revision_overrides WHERE revision <= ?",
+             "DELETE FROM revisions WHERE number <= ?",
+         }) {
+        Result<SqliteStatement> statement = database.prepare(sql);
+        if (!statement) return statement.error();
+        Result<void> done = statement->bind(as_number(newest_gone)).run();
+        if (!done) return done;
+    }
+    return database.execute(
+        "DELETE FROM texts WHERE sha256 NOT IN (SELECT yaml_sha256 FROM revisions)"
+        " AND sha256 NOT IN (SELECT file_sha256 FROM revisions)"
+    );
+}
+
+}  // namespace balancer::controlplane
