@@ -38,7 +38,7 @@ Client::Client(Options options) : options_(std::move(options)) {
     );
 }
 
-Result<void> Client::prepare(grpc::ClientContext& context) {
+Result<void> Client::prepare(grpc::ClientContext& context, Milliseconds timeout) {
     if (token_.empty()) {
         Result<std::string> token = read_secret_file(options_.token_file);
         if (!token) {
@@ -52,7 +52,7 @@ Result<void> Client::prepare(grpc::ClientContext& context) {
         token_ = *std::move(token);
     }
     context.AddMetadata("authorization", "Bearer " + token_);
-    context.set_deadline(std::chrono::system_clock::now() + options_.timeout);
+    context.set_deadline(std::chrono::system_clock::now() + timeout);
     return {};
 }
 

@@ -26,14 +26,16 @@ class Client {
 
     // `method` is a member of the stub: client.call(&v1::Admin::Stub::GetStatus, request). Errors
     // say what happened and what to do; is_unreachable tells those of the connection and the token
-    // from the answers "no".
+    // from the answers "no". `timeout`: in place of the options' one, for calls that take longer.
     template <class Request, class Response>
     Result<Response> call(
         grpc::Status (v1::Admin::Stub::*method)(grpc::ClientContext*, const Request&, Response*),
-        const Request& request
+        const Request& request,
+        Milliseconds timeout = Milliseconds(0)
     ) {
         grpc::ClientContext context;
-        if (Result<void> ready = prepare(context); !ready) return ready.error();
+        if (timeout.count() == 0) timeout = options_.timeout;
+        if (Result<void> ready = prepare(context, timeout); !ready) return ready.error();
         Response response;
         grpc::Status status = (stub_.get()->*method)(&context, request, &response);
         if (!status.ok()) return to_error(status);
@@ -43,7 +45,7 @@ class Client {
     const std::string& server() const { return options_.server; }
 
   private:
-    Result<void> prepare(grpc::ClientContext& context);
+    Result<void> prepare(grpc::ClientContext& context, Milliseconds timeout);
     Error to_error(const grpc::Status& status) const;
 
     Options options_;

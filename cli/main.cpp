@@ -11,5 +11,5 @@ int main(int argc, char** argv) {
     // gRPC's own lines on stderr say in its words what we say in ours. GRPC_VERBOSITY=ERROR brings
     // them back.
     ::setenv("GRPC_VERBOSITY", "NONE", 0);
-    return cli::run(argc, argv, std::cout, std::cerr, cli::color_of(STDOUT_FILENO), cli::color_of(STDERR_FILENO));
+    return cli::run(argc, argv, std::cout, std::cerr, cli::color_of(STDOUT_FILENO), std::cin, cli::color_of(STDERR_FILENO));
 }

@@ -1,6 +1,7 @@
 // What every command gets: the connection, where to print, and how.
 #pragma once
 
+#include <istream>
 #include <ostream>
 
 #include "base/clock.hpp"
@@ -27,6 +28,7 @@ struct Session {
     Color color = Color::kOff;      // of `out`
     Color err_color = Color::kOff;  // of `err`
     UnixMs now = 0;
+    std::istream& in;  // for secrets that are not to stand on the command line
 };
 
 // Prints the error and returns its exit code.

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "model/failure.hpp"
 
 namespace balancer::cli {
@@ -23,6 +25,26 @@ std::string ago(UnixMs at, UnixMs now) {
 std::string version_words(const v1::Version& version) {
     if (version.epoch() == 0 && version.seq() == 0) return "-";
     return fmt::format("{}.{}", version.epoch(), version.seq());
+}
+
+bool at_least(const v1::Version& version, const v1::Version& wanted) {
+    return version.store_uuid() == wanted.store_uuid() &&
+           std::pair(version.epoch(), version.seq()) >= std::pair(wanted.epoch(), wanted.seq());
+}
+
+std::string source_words(v1::RevisionSource source) {
+    switch (source) {
+        case v1::REVISION_SOURCE_START:
+            return "start";
+        case v1::REVISION_SOURCE_FILE:
+            return "file";
+        case v1::REVISION_SOURCE_CLI:
+            return "cli";
+        case v1::REVISION_SOURCE_ROLLBACK:
+            return "rollback";
+        default:
+            return "unknown";
+    }
 }
 
 Cell circuit_words(const v1::ProviderView& view, UnixMs now) {

@@ -19,6 +19,12 @@ std::string ago(UnixMs at, UnixMs now);
 // "3.12": epoch and sequence number; "-" for none.
 std::string version_words(const v1::Version& version);
 
+// In the order of one store: an epoch's seq starts anew.
+bool at_least(const v1::Version& version, const v1::Version& wanted);
+
+// "file", "cli", …
+std::string source_words(v1::RevisionSource source);
+
 // "closed", "open, 25s left", …; "-" for a disabled provider.
 Cell circuit_words(const v1::ProviderView& provider, UnixMs now);
 

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "cli/request.hpp"
 #include "cli/session.hpp"
 
 namespace balancer::cli {
@@ -13,16 +14,54 @@ int status(Session& session);
 int list_providers(Session& session);
 int get_provider(Session& session, const std::string& name);
 
-enum class ProviderChange { kEnable, kDisable, kReset };
+// Those that change something end with kFailed when they are refused, and when they shall wait and
+// a data plane does not follow.
+enum class ProviderChange { kEnable, kDisable, kDrain, kReset };
 int change_provider(
-    Session& session, ProviderChange change, const std::string& name, const std::string& reason
+    Session& session, ProviderChange change, const std::string& name, const ChangeFlags& flags
 );
+int add_provider(
+    Session& session,
+    const std::string& name,
+    const ProviderFlags& provider,
+    const TargetFlags& target,
+    const ChangeFlags& flags
+);
+int update_provider(
+    Session& session,
+    const std::string& name,
+    const ProviderFlags& provider,
+    const ChangeFlags& flags
+);
+int remove_provider(
+    Session& session,
+    const std::string& name,
+    const ProviderFlags& provider,
+    const ChangeFlags& flags
+);
+
+// kFailed when it does not answer as it should. `model` empty: one that a route sends there.
+int test_provider(
+    Session& session, const std::string& name, const std::string& model, Milliseconds within
+);
+
+int list_routes(Session& session);
+int set_route(Session& session, const TargetFlags& target, const ChangeFlags& flags);
+int remove_route(Session& session, const TargetFlags& target, const ChangeFlags& flags);
 
 int list_data_planes(Session& session);
 
 // `file` empty: the control plane's own. kFailed when there are problems.
 int validate_config(Session& session, const std::string& file);
-int reload_config(Session& session, const std::string& reason);
-int show_config(Session& session);
+int reload_config(Session& session, const ChangeFlags& flags);
+// `revision` 0: the one in force.
+int show_config(Session& session, std::uint64_t revision);
+
+// `count` 0: all that are kept.
+int list_revisions(Session& session, std::uint32_t count);
+// Empty sides: the file, and what runs.
+int diff_config(Session& session, const std::string& from, const std::string& to);
+int rollback_config(Session& session, std::uint64_t revision, const ChangeFlags& flags);
+int save_config(Session& session, const ChangeFlags& flags);
 
 }  // namespace balancer::cli

@@ -63,16 +63,29 @@ int validate_config(Session& session, const std::string& file) {
     return code;
 }
 
-int reload_config(Session& session, const std::string& reason) {
+int reload_config(Session& session, const ChangeFlags& flags) {
     v1::ReloadConfigRequest request;
-    *request.mutable_context() = change_context(reason);
-    return report_change(session, session.client.call(&v1::Admin::Stub::ReloadConfig, request));
+    *request.mutable_context() = change_context(flags);
+    return report_change(
+        session, session.client.call(&v1::Admin::Stub::ReloadConfig, request), flags
+    );
 }
 
-int show_config(Session& session) {
-    auto answer = session.client.call(&v1::Admin::Stub::ShowConfig, v1::ShowConfigRequest());
+int show_config(Session& session, std::uint64_t revision) {
+    v1::ShowConfigRequest request;
+    request.set_revision(revision);
+    auto answer = session.client.call(&v1::Admin::Stub::ShowConfig, request);
     if (!answer) return report(session, answer.error());
-    if (session.format == Format::kTable) {
+    if (session.format == Format::kTable && revision != 0) {
+        session.out << fmt::format(
+            "# revision {}, {}, {}: {}; secrets masked\n{}",
+            answer->revision().number(),
+            ago(answer->revision().at_ms(), session.now),
+            source_words(answer->revision().source()),
+            printable(answer->revision().summary()),
+            answer->yaml()
+        );
+    } else if (session.format == Format::kTable) {
         // A configuration is a tree: a table would hide what it says.
         session.out << fmt::format(
             "# version {}, from {}; secrets masked\n", version_words(answer->head()), answer->file()

@@ -30,6 +30,10 @@ Json to_document(const v1::ProviderView& view) {
 Cell enabled_words(const v1::ProviderView& view) {
     bool enabled = view.provider().enabled();
     std::string text = enabled ? "yes" : "no";
+    if (view.draining()) {
+        text = view.in_flight() > 0 ? fmt::format("draining, {} in flight", view.in_flight())
+                                    : "drained";
+    }
     if (enabled != view.enabled_in_file()) text += " (by hand)";
     return Cell(std::move(text), enabled ? Tone::kPlain : Tone::kDim);
 }
@@ -97,6 +101,8 @@ void print_facts(Session& session, const v1::ProviderView& view) {
     table.add({"credential", auth_words(provider.auth_type())});
     table.add({"proxy", provider.proxy_url().empty() ? "none" : provider.proxy_url()});
     table.add({"enabled", enabled_words(view)});
+    table.add({"etag", provider.etag()});
+    table.add({"in flight", std::to_string(view.in_flight())});
     table.add({"circuit", circuit_words(view, session.now)});
     if (!view.health().cause().empty()) table.add({"cause", view.health().cause()});
     table.add(
@@ -186,22 +192,26 @@ int get_provider(Session& session, const std::string& name) {
 }
 
 int change_provider(
-    Session& session, ProviderChange change, const std::string& name, const std::string& reason
+    Session& session, ProviderChange change, const std::string& name, const ChangeFlags& flags
 ) {
     if (change == ProviderChange::kReset) {
         v1::ResetProviderRequest request;
-        *request.mutable_context() = change_context(reason);
+        *request.mutable_context() = change_context(flags);
         request.set_name(name);
         return report_change(
-            session, session.client.call(&v1::Admin::Stub::ResetProvider, request)
+            session, session.client.call(&v1::Admin::Stub::ResetProvider, request), flags
         );
     }
     v1::SetProviderEnabledRequest request;
-    *request.mutable_context() = change_context(reason);
+    *request.mutable_context() = change_context(flags);
     request.set_name(name);
     request.set_enabled(change == ProviderChange::kEnable);
+    request.set_drain(change == ProviderChange::kDrain);
     return report_change(
-        session, session.client.call(&v1::Admin::Stub::SetProviderEnabled, request)
+        session,
+        session.client.call(&v1::Admin::Stub::SetProviderEnabled, request),
+        flags,
+        change == ProviderChange::kDrain ? name : std::string()
     );
 }
 

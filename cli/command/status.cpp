@@ -56,6 +56,17 @@ void print_table(Session& session, const v1::GetStatusResponse& status) {
              status.config_sha256().substr(0, 12)
          )}
     );
+    table.add(
+        {"revision",
+         fmt::format(
+             "{}, {} ({}){}",
+             status.revision().number(),
+             ago(status.revision().at_ms(), now),
+             status.revision().actor().empty() ? source_words(status.revision().source())
+                                               : status.revision().actor(),
+             status.differs_from_file() ? ", not what the file says" : ""
+         )}
+    );
     bool some = status.providers_healthy() > 0;
     bool all = status.providers_healthy() == status.providers_total();
     table.add(

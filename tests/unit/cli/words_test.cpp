@@ -16,6 +16,20 @@ TEST(Words, TimesAreTheLargestWholeUnit) {
     EXPECT_EQ(ago(kNow - 5LL * 86'400'000, kNow), "5d ago");
 }
 
+TEST(Words, VersionsAreOrderedInsideOneStore) {
+    auto version = [](const char* store, std::uint64_t epoch, std::uint64_t seq) {
+        v1::Version out;
+        out.set_store_uuid(store);
+        out.set_epoch(epoch);
+        out.set_seq(seq);
+        return out;
+    };
+    EXPECT_TRUE(at_least(version("s", 1, 2), version("s", 1, 2)));
+    EXPECT_TRUE(at_least(version("s", 2, 1), version("s", 1, 9)));
+    EXPECT_FALSE(at_least(version("s", 1, 9), version("s", 2, 1)));
+    EXPECT_FALSE(at_least(version("t", 3, 9), version("s", 2, 1)));
+}
+
 TEST(Words, CircuitsSayHowLong) {
     v1::ProviderView view;
     EXPECT_EQ(circuit_words(view, kNow).text, "-") << "disabled";

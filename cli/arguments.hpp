@@ -1,0 +1,34 @@
+// The command line's grammar, in CLI11's terms.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+#include "cli/request.hpp"
+
+namespace balancer::cli {
+
+// A leaf command: `work` runs after parsing.
+inline CLI::App* add_command(
+    CLI::App& parent,
+    const char* name,
+    const char* help,
+    Request& request,
+    std::function<int(Session&)> work
+) {
+    CLI::App* command = parent.add_subcommand(name, help);
+    command->callback([&request, work = std::move(work)] { request.command = work; });
+    return command;
+}
+
+// --reason and --wait.
+void add_reason_and_wait(CLI::App& command, Request& request);
+
+// Those, and --dry-run and --if-revision.
+void add_change_flags(CLI::App& command, Request& request);
+
+void add_providers(CLI::App& app, Request& request);  // arguments_providers.cpp
+void add_routes(CLI::App& app, Request& request);     // arguments_providers.cpp
+void add_config(CLI::App& app, Request& request);     // arguments_config.cpp
+
+}  // namespace balancer::cli

@@ -1,0 +1,150 @@
+#include "cli/command/wait.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <thread>
+
+#include "cli/table.hpp"
+#include "cli/words.hpp"
+
+namespace balancer::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using State = WaitedPlane::State;
+
+constexpr Milliseconds kPoll{200};
+
+const char* name_of(State state) {
+    switch (state) {
+        case State::kDone:
+            return "done";
+        case State::kRefused:
+            return "refused";
+        case State::kNotConnected:
+            return "not_connected";
+        case State::kBehind:
+            return "behind";
+        case State::kBusy:
+            return "busy";
+    }
+    return "";
+}
+
+bool is_open(State state) {
+    return state == State::kBehind || state == State::kBusy || state == State::kNotConnected;
+}
+
+// One line for a person while it lasts; only when it says something new.
+void show_progress(Session& session, const WaitOutcome& outcome, std::string& shown) {
+    std::string line;
+    for (const WaitedPlane& plane : outcome.data_planes) {
+        if (plane.state != State::kBusy) continue;
+        line += fmt::format("{}{}: {}", line.empty() ? "" : "; ", plane.id, plane.detail);
+    }
+    if (line.empty() || line == shown || session.format != Format::kTable) return;
+    session.out << "waiting: " << printable(line) << std::endl;
+    shown = std::move(line);
+}
+
+}  // namespace
+
+WaitedPlane judge(const v1::DataPlaneView& view, const WaitGoal& goal, UnixMs now) {
+    WaitedPlane plane{view.dp_id(), State::kDone, "has it"};
+    if (!view.connected()) {
+        plane.state = State::kNotConnected;
+        plane.detail = "is not connected, last heard " + ago(view.last_heard_ms(), now);
+        return plane;
+    }
+    if (!at_least(view.applied(), goal.version)) {
+        if (at_least(view.last_nack_version(), goal.version)) {
+            plane.state = State::kRefused;
+            plane.detail = fmt::format(
+                "refused version {} and stays on {}: {}",
+                version_words(view.last_nack_version()),
+                version_words(view.applied()),
+                view.last_nack()
+            );
+        } else {
+            plane.state = State::kBehind;
+            plane.detail = fmt::format(
+                "is behind: has version {}, last heard {}",
+                version_words(view.applied()),
+                ago(view.last_heard_ms(), now)
+            );
+        }
+        return plane;
+    }
+    if (goal.drained.empty()) return plane;
+    auto found = view.in_flight_at().find(goal.drained);
+    // A count that was taken under an older version says nothing: it may have grown since.
+    const bool counted = at_least(view.heard_version(), goal.version);
+    if (counted && found == view.in_flight_at().end()) {
+        plane.detail = "has it, nothing in flight";
+        return plane;
+    }
+    plane.state = State::kBusy;
+    plane.detail = counted ? fmt::format("{} in flight", found->second) : "has not counted yet";
+    return plane;
+}
+
+Result<WaitOutcome> wait_for_data_planes(
+    Session& session, const WaitGoal& goal, Milliseconds limit
+) {
+    const SteadyTime until = steady_now() + limit;
+    std::set<std::string> awaited;  // connected at some time since the waiting began
+    std::string shown;
+    for (;;) {
+        auto answer =
+            session.client.call(&v1::Admin::Stub::ListDataPlanes, v1::ListDataPlanesRequest());
+        if (!answer) return answer.error();
+        WaitOutcome outcome;
+        bool open = false;
+        for (const v1::DataPlaneView& view : answer->data_planes()) {
+            if (view.connected()) awaited.insert(view.dp_id());
+            if (!awaited.contains(view.dp_id())) continue;
+            WaitedPlane plane = judge(view, goal, unix_now());
+            outcome.all = outcome.all && plane.state == State::kDone;
+            open = open || is_open(plane.state);
+            outcome.data_planes.push_back(std::move(plane));
+        }
+        if (!open || steady_now() >= until) return outcome;
+        show_progress(session, outcome, shown);
+        std::this_thread::sleep_for(kPoll);
+    }
+}
+
+void print_outcome(Session& session, const WaitOutcome& outcome) {
+    if (outcome.data_planes.empty()) {
+        session.out << "no data plane is connected, so there was none to wait for\n";
+        return;
+    }
+    if (outcome.all) {
+        std::string names;
+        for (const WaitedPlane& plane : outcome.data_planes) {
+            names += (names.empty() ? "" : ", ") + plane.id;
+        }
+        session.out << fmt::format("in force on {}\n", printable(names));
+        return;
+    }
+    for (const WaitedPlane& plane : outcome.data_planes) {
+        bool done = plane.state == State::kDone;
+        std::ostream& out = done ? session.out : session.err;
+        out << paint(printable(plane.id), done ? Tone::kGood : Tone::kBad, session.color) << ' '
+            << printable(plane.detail) << '\n';
+    }
+}
+
+Json to_document(const WaitOutcome& outcome) {
+    Json planes = Json::array();
+    for (const WaitedPlane& plane : outcome.data_planes) {
+        planes.push_back(Json{
+            {"dp_id", plane.id}, {"state", name_of(plane.state)}, {"detail", plane.detail}});
+    }
+    return Json{{"all", outcome.all}, {"data_planes", std::move(planes)}};
+}
+
+}  // namespace balancer::cli
