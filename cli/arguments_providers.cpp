@@ -148,11 +148,14 @@ void add_switching_commands(CLI::App& group, Request& request) {
 void add_reason_and_wait(CLI::App& command, Request& request) {
     command.add_option("--reason", request.change.reason, "Why, for the history and the log")
         ->type_name("TEXT");
-    command.add_flag(
-        "--wait{30}",
-        request.change.wait_s,
-        "Wait until every connected data plane has it: --wait for 30 s, or --wait=SECONDS"
-    );
+    // A flag, so that no word behind it is taken for the seconds; without them it reads "true".
+    command
+        .add_flag(
+            "--wait",
+            request.change.wait_s,
+            "Wait until every connected data plane has it; without SECONDS: for 30 s"
+        )
+        ->option_text("[=SECONDS]");
 }
 
 void add_change_flags(CLI::App& command, Request& request) {

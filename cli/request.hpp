@@ -17,7 +17,7 @@ struct ChangeFlags {
     std::uint64_t if_revision = 0;  // 0: whatever is in force
     bool dry_run = false;
     bool force = false;
-    std::string wait_s;  // empty: does not wait
+    std::string wait_s;  // empty: does not wait; "true": for the default time
 };
 
 // Where a provider's credential comes from; at most one is given. The secret itself is in none of

@@ -142,8 +142,14 @@ Candidate Revisions::with_overrides(
 Proposal Revisions::from_revision(const Revision& old, const Origin& origin) const {
     Proposal proposal = with_text(old.yaml, origin);
     if (auto* candidate = std::get_if<Candidate>(&proposal)) {
-        candidate->revision.summary =
-            fmt::format("as revision {}: {}", old.number, summary_of(head_.yaml, old.yaml));
+        candidate->revision.summary = fmt::format(
+            "as revision {}: {}",
+            old.number,
+            old.yaml == head_.yaml ? "the same text" : summary_of(head_.yaml, old.yaml)
+        );
+        if (old.overrides != head_.overrides) {
+            candidate->revision.summary += "; enabled and disabled by hand as it was then";
+        }
         candidate->notices.clear();
         apply(*candidate, old.overrides);
     }

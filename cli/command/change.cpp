@@ -20,6 +20,7 @@ using Json = nlohmann::ordered_json;
 
 // None: not a number of seconds.
 std::optional<Milliseconds> wait_time(const std::string& text) {
+    if (text == "true") return Milliseconds(30'000);
     char* end = nullptr;
     double seconds = std::strtod(text.c_str(), &end);
     if (end == text.c_str() || *end != '\0' || !(seconds >= 0) || seconds > 86'400) {

@@ -117,6 +117,10 @@ Result<void> add_provider(YamlEdit& edit, const std::string& name, const Provide
             "there is a provider {} already: change it with `providers update`", in_quotes(name)
         ));
     }
+    const YamlTree* list = edit.tree().find("providers");
+    if (list == nullptr || list->kind != YamlTree::Kind::kList) {
+        return invalid("providers is not written as a list of its own: edit the file");
+    }
     YamlTree provider;
     provider.kind = YamlTree::Kind::kMap;
     provider.entries.emplace_back("name", text_scalar(name));

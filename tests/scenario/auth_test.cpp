@@ -348,7 +348,12 @@ TEST(Secrets, AreInNoLogNoMetricAndNoPage) {
             for (const std::string& file : files_holding(
                      fleet.folder(),
                      secret,
-                     {"config.yaml", "control-plane/dataplane.token", "control-plane/admin.token"}
+                     // The database keeps the configuration's text as it was written, for its owner.
+                     {"config.yaml",
+                      "control-plane/dataplane.token",
+                      "control-plane/admin.token",
+                      "control-plane/control-plane.db",
+                      "control-plane/control-plane.db-wal"}
                  )) {
                 holding.push_back(secret + " in " + file);
             }

@@ -236,6 +236,15 @@ TEST(YamlEdit, WritesAnewWhatItDoesNotUnderstand) {
     }
 }
 
+TEST(YamlEdit, WhatIsMergedFromElsewhereIsLeftToTheFile) {
+    YamlEdit edit = edit_of("<<: {providers: [{name: a}], model_routes: {x: [{provider: a}]}}\n");
+    EXPECT_FALSE(add_provider(edit, "b", {}));
+    EXPECT_FALSE(update_provider(edit, "a", {}));
+    EXPECT_FALSE(remove_provider(edit, "a", true));
+    EXPECT_FALSE(set_target(edit, {"x", "a", {}, 1, {}}));
+    EXPECT_FALSE(remove_target(edit, "x", ""));
+}
+
 TEST(YamlEdit, AChangeOfAnAliasChangesNothingElse) {
     YamlEdit edit = edit_of(
         "x-t: &t {type: anthropic}\nproviders:\n  - {name: a, timeouts: *t}\n  - {name: b, "
