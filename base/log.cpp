@@ -44,6 +44,7 @@ constexpr std::array<std::string_view, 28> kEventNames = {
     "request_failed",
     "client_refused",
     "admin_call",
+    "data_plane_suspect",
     "task_failed",
     "body",
     "config_revision",

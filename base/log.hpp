@@ -44,6 +44,7 @@ enum class LogEvent {
     kRequestFailed,
     kClientRefused,
     kAdminCall,
+    kDataPlaneSuspect,
     kTaskFailed,
     kBody,
     kConfigRevision,

@@ -25,8 +25,12 @@ bool at_least(const v1::Version& version, const v1::Version& wanted);
 // "file", "cli", …
 std::string source_words(v1::RevisionSource source);
 
-// "closed", "open, 25s left", …; "-" for a disabled provider.
+// "closed", "open, 25s left", …; "-" for a disabled provider. "closed, spared": it would be open if a
+// route could do without it.
 Cell circuit_words(const v1::ProviderView& provider, UnixMs now);
+
+// "half-open"
+std::string circuit_name(v1::Circuit circuit);
 
 // "rate_limited"
 std::string class_words(std::uint32_t failure_class);

@@ -13,8 +13,8 @@ namespace {
 
 using google::protobuf::util::MessageDifferencer;
 
-// How often circuits are looked at for an end of their time.
-constexpr std::chrono::seconds kTick{1};
+// How often the fleet is judged when no circuit asks for it sooner.
+constexpr Milliseconds kTick{1'000};
 
 std::string version_text(const v1::Version& version) {
     return fmt::format("{}.{}", version.epoch(), version.seq());
@@ -40,15 +40,6 @@ v1::Version first_version(const StoreIdentity& identity) {
     return version;
 }
 
-const v1::ProviderHealth* find_health(
-    const v1::HealthSection& section, const v1::ProviderHealth& like
-) {
-    for (const v1::ProviderHealth& entry : section.providers()) {
-        if (entry.provider() == like.provider() && entry.model() == like.model()) return &entry;
-    }
-    return nullptr;
-}
-
 }  // namespace
 
 ControlPlane::ControlPlane(
@@ -60,6 +51,10 @@ ControlPlane::ControlPlane(
       options_(std::move(options)),
       started_at_(unix_now()),
       publisher_(context, log, first_version(store.identity()), store.identity().store_uuid),
+      merger_(
+          store.identity().epoch,
+          [this] { return std::uniform_real_distribution<double>(0, 1)(random_); }
+      ),
       ticker_(context),
       revisions_(store, options_.config_file, options_.environment) {}
 
@@ -101,6 +96,7 @@ Result<void> ControlPlane::start(LoadedConfig loaded) {
 }
 
 void ControlPlane::stop() {
+    stopped_ = true;
     ticker_.cancel();
 }
 
@@ -276,7 +272,7 @@ Result<void> ControlPlane::put_in_force(
 
 void ControlPlane::publish_running(const std::string& cause) {
     apply_log_settings();
-    merger_.configure(config_);
+    merger_.configure(config_, unix_now());
     publisher_.publish_config(config_, revisions_.loaded().credentials, cause);
     publish_health(cause);
 }
@@ -286,6 +282,7 @@ void ControlPlane::on_report(
 ) {
     UnixMs now = unix_now();
     bool changed = false;
+    merger_.set_members(publisher_.members());
     for (const v1::Signal& signal : report.signals()) {
         ++tally_.signals_received;
         const v1::Provider* provider = find_provider(config_, signal.provider());
@@ -307,38 +304,66 @@ void ControlPlane::on_report(
         }
         if (merger_.signal(dp_id, signal, now)) changed = true;
     }
-    merger_.counters(dp_id, instance_id, report.counters());
+    merger_.counters(dp_id, instance_id, report.counters(), now);
     if (changed) publish_health(fmt::format("report of {}", dp_id));
 }
 
 void ControlPlane::publish_health(const std::string& cause) {
-    v1::HealthSection section = merger_.section(unix_now());
-    log_circuits(section);
-    health_ = section;
-    publisher_.publish_health(section, cause);
+    log_circuits();
+    publisher_.publish_health(merger_.section(), cause);
+    arm_ticker();
 }
 
-void ControlPlane::log_circuits(const v1::HealthSection& now) const {
-    for (const v1::ProviderHealth& entry : now.providers()) {
-        const v1::ProviderHealth* before = find_health(health_, entry);
-        v1::Circuit was = before == nullptr ? v1::CIRCUIT_CLOSED : before->circuit();
-        if (was == entry.circuit()) continue;
-        bool closed = entry.circuit() == v1::CIRCUIT_CLOSED;
+void ControlPlane::log_circuits() {
+    for (const CircuitChange& change : merger_.take_changes()) {
+        const v1::HealthTransition& transition = change.transition;
+        bool worse = transition.to() == v1::CIRCUIT_OPEN;
+        std::string model = transition.model().empty() ? "" : " for model " + transition.model();
         log_.emit(
-            closed ? LogLevel::kInfo : LogLevel::kWarning,
+            worse ? LogLevel::kWarning : LogLevel::kInfo,
             LogEvent::kProviderStateChanged,
             fmt::format(
-                "provider '{}' went from {} to {}",
-                entry.provider(),
-                circuit_name(was),
-                circuit_name(entry.circuit())
+                "provider '{}'{} went from {} to {}: {}",
+                change.provider,
+                model,
+                circuit_name(transition.from()),
+                circuit_name(transition.to()),
+                transition.cause()
             ),
-            {{"provider", entry.provider()},
-             {"circuit", circuit_name(entry.circuit())},
-             {"until_ms", entry.until_ms()},
-             {"cause", entry.cause()}}
+            {{"provider", change.provider},
+             {"model", transition.model()},
+             {"circuit", circuit_name(transition.to())},
+             {"until_ms", change.until},
+             {"cause", transition.cause()}}
         );
     }
+}
+
+// Tells data planes, and the log, who has become suspect or is no more.
+void ControlPlane::publish_standings() {
+    const Standings& now = merger_.standings();
+    for (const auto& [dp_id, standing] : now) {
+        if (standings_.contains(dp_id)) continue;
+        log_.emit(
+            LogLevel::kWarning,
+            LogEvent::kDataPlaneSuspect,
+            fmt::format(
+                "data plane {} is suspect, its evidence weighs nothing: {}", dp_id, standing.reason
+            ),
+            {{"dp_id", dp_id}, {"may_turn_unready", standing.may_turn_unready}}
+        );
+    }
+    for (const auto& [dp_id, standing] : standings_) {
+        if (now.contains(dp_id)) continue;
+        log_.emit(
+            LogLevel::kInfo,
+            LogEvent::kDataPlaneSuspect,
+            fmt::format("data plane {} is in good standing again", dp_id),
+            {{"dp_id", dp_id}}
+        );
+    }
+    standings_ = now;
+    publisher_.set_standings(standings_);
 }
 
 void ControlPlane::apply_log_settings() {
@@ -371,11 +396,25 @@ void ControlPlane::log_notices() {
 }
 
 void ControlPlane::tick() {
-    ticker_.expires_after(kTick);
+    merger_.set_members(publisher_.members());
+    bool changed = merger_.age(unix_now());
+    publish_standings();
+    if (changed) {
+        publish_health("time passed");
+    } else {
+        arm_ticker();
+    }
+}
+
+void ControlPlane::arm_ticker() {
+    if (stopped_) return;
+    Milliseconds wait = kTick;
+    if (std::optional<UnixMs> due = merger_.next_change()) {
+        wait = std::clamp(Milliseconds(*due - unix_now()), Milliseconds(1), kTick);
+    }
+    ticker_.expires_after(wait);
     ticker_.async_wait([this](ErrorCode ec) {
-        if (ec) return;
-        if (merger_.age(unix_now())) publish_health("time passed");
-        tick();
+        if (!ec) tick();
     });
 }
 

@@ -6,6 +6,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <filesystem>
 #include <functional>
+#include <random>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -107,6 +108,7 @@ class ControlPlane {
     v1::ListRoutesResponse list_routes() const;
 
     const Tally& tally() const { return tally_; }
+    const Merger& merger() const { return merger_; }
     Publisher& publisher() { return publisher_; }
     const Publisher& publisher() const { return publisher_; }
 
@@ -127,7 +129,9 @@ class ControlPlane {
     Result<Revision> find_revision(std::string_view side, std::string& name) const;
     Result<void> check_enable(const v1::Provider& provider) const;
     void publish_health(const std::string& cause);
-    void log_circuits(const v1::HealthSection& now) const;
+    void log_circuits();
+    void publish_standings();
+    void arm_ticker();
     void apply_log_settings();
     void log_notices();
     void tick();
@@ -139,23 +143,28 @@ class ControlPlane {
     const Options options_;
     const UnixMs started_at_;
     Publisher publisher_;
+    std::mt19937_64 random_{std::random_device{}()};  // before the merger, which draws from it
     Merger merger_;
     boost::asio::steady_timer ticker_;
 
     Revisions revisions_;
     v1::ConfigSection config_;  // the head revision with its overrides: what is published
-    v1::HealthSection health_;  // as last published
+    Standings standings_;       // as last told
     std::vector<std::string> change_notices_;  // of the last change: edits that it lost
     UnixMs loaded_at_ = 0;
     std::string reload_error_;
     UnixMs reload_error_at_ = 0;
     Tally tally_;
+    bool stopped_ = false;
 };
 
 // The head revision cannot be used: for the exit code.
 bool is_bad_config(const Error& error);
 
 v1::Revision to_proto(const Revision& revision);
+
+// Of use, and not only for want of another.
+bool is_healthy(const v1::ProviderHealth& health);
 
 // All of them, one a line; at most `lines_max`, then how many more.
 std::string to_lines(const std::vector<ConfigProblem>& problems, std::size_t lines_max);

@@ -318,7 +318,7 @@ Result<v1::ChangeResponse> ControlPlane::edit_config(const v1::EditConfigRequest
 
 Result<v1::ChangeResponse> ControlPlane::reset_provider(const v1::ResetProviderRequest& request) {
     bool clean = true;
-    const v1::HealthSection before = merger_.section(unix_now());
+    const v1::HealthSection before = merger_.section();
     for (const v1::ProviderHealth& entry : before.providers()) {
         if (entry.provider() != request.name()) continue;
         clean = clean && entry.failure_count() == 0 && entry.circuit() == v1::CIRCUIT_CLOSED;

@@ -10,10 +10,6 @@
 namespace balancer::controlplane {
 namespace {
 
-bool is_healthy(const v1::ProviderHealth& health) {
-    return health.circuit() != v1::CIRCUIT_OPEN;
-}
-
 // The whole provider's entry, not one model's.
 const v1::ProviderHealth* find_health(const v1::HealthSection& section, std::string_view provider) {
     for (const v1::ProviderHealth& entry : section.providers()) {
@@ -77,7 +73,7 @@ v1::GetStatusResponse ControlPlane::status() const {
         response.set_last_reload_error(reload_error_);
         response.set_last_reload_error_at_ms(reload_error_at_);
     }
-    v1::HealthSection health = merger_.section(unix_now());
+    v1::HealthSection health = merger_.section();
     unsigned healthy = 0;
     for (const v1::Provider& provider : config_.providers()) {
         const v1::ProviderHealth* entry = find_health(health, provider.name());
@@ -105,6 +101,9 @@ v1::GetStatusResponse ControlPlane::status() const {
     }
     for (const std::string& notice : revisions_.loaded().notices) response.add_notices(notice);
     for (const Override& entry : revisions_.head().overrides) response.add_notices(describe(entry));
+    for (const auto& [dp_id, standing] : merger_.standings()) {
+        response.add_notices(fmt::format("data plane {} is suspect: {}", dp_id, standing.reason));
+    }
     return response;
 }
 
@@ -112,7 +111,7 @@ Result<v1::ListProvidersResponse> ControlPlane::list_providers(const std::string
     if (!name.empty() && find_provider(config_, name) == nullptr) return unknown_provider(name);
     v1::ListProvidersResponse response;
     *response.mutable_head() = publisher_.head();
-    v1::HealthSection health = merger_.section(unix_now());
+    v1::HealthSection health = merger_.section();
     const std::vector<v1::DataPlaneView> data_planes = publisher_.data_planes();
     for (const v1::Provider& provider : config_.providers()) {
         if (!name.empty() && provider.name() != name) continue;
@@ -122,6 +121,13 @@ Result<v1::ListProvidersResponse> ControlPlane::list_providers(const std::string
             *view.mutable_health() = *entry;
         } else {
             view.mutable_health()->set_provider(provider.name());
+        }
+        for (const v1::ProviderHealth& entry : health.providers()) {
+            if (entry.provider() != provider.name() || entry.model().empty()) continue;
+            *view.add_models() = entry;
+        }
+        if (const HealthHistory* history = merger_.history(provider.name())) {
+            for (const v1::HealthTransition& one : history->kept()) *view.add_health_history() = one;
         }
         *view.mutable_totals() = merger_.totals(provider.name());
         add_routes(config_, view);
@@ -189,6 +195,11 @@ Error ControlPlane::unknown_provider(std::string_view name) const {
     std::vector<std::string> names;
     for (const v1::Provider& provider : config_.providers()) names.push_back(provider.name());
     return unknown_name("provider", name, names);
+}
+
+bool is_healthy(const v1::ProviderHealth& health) {
+    return (health.circuit() == v1::CIRCUIT_CLOSED || health.circuit() == v1::CIRCUIT_RAMP) &&
+           !health.spared();
 }
 
 bool is_bad_config(const Error& error) {

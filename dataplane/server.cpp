@@ -247,7 +247,14 @@ std::vector<std::pair<std::string, std::uint32_t>> Server::in_flight_at() const 
 
 bool Server::ready() const {
     std::lock_guard lock(mutex_);
-    return snapshot_ != nullptr && !listen_address_.empty() && !process_.draining;
+    if (snapshot_ == nullptr || listen_address_.empty() || process_.draining) return false;
+    return control_->status().stand_aside.empty();
+}
+
+std::string Server::why_not_ready() const {
+    if (process_.draining) return "draining";
+    std::string aside = control_->status().stand_aside;
+    return aside.empty() ? "no snapshot in force yet" : "standing aside: " + aside;
 }
 
 std::string Server::why_not_ready() const {

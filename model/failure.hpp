@@ -26,6 +26,21 @@ enum class FailureClass : std::uint8_t {
 
 inline constexpr std::size_t kFailureClasses = 13;
 
+// Concerns the model that was asked for rather than the whole provider: a limit on one model says nothing of another.
+constexpr bool is_of_one_model(FailureClass failure) {
+    return failure == FailureClass::kRateLimited || failure == FailureClass::kOverloaded;
+}
+
+// An answer of the provider about the account: true wherever it was heard.
+constexpr bool is_of_the_account(FailureClass failure) {
+    return failure == FailureClass::kAuth || failure == FailureClass::kQuota;
+}
+
+// May as well be the way out of the machine that saw it.
+constexpr bool is_local_origin(FailureClass failure) {
+    return failure == FailureClass::kConnect || failure == FailureClass::kTls;
+}
+
 // snake_case, for logs, metrics and people: "rate_limited".
 std::string_view name_of(FailureClass failure);
 

@@ -246,6 +246,9 @@ v1::Signal to_signal(const AttemptOutcome& outcome) {
     signal.set_detail(outcome.detail);
     signal.set_counted(outcome.counted);
     signal.set_request_id(outcome.request_id);
+    signal.set_probe_id(outcome.probe_id);
+    signal.set_probe_epoch(outcome.probe_epoch);
+    signal.set_local_origin(outcome.local_origin);
     return signal;
 }
 
@@ -265,6 +268,9 @@ AttemptOutcome to_outcome(const v1::Signal& signal) {
     outcome.at = signal.at_ms();
     outcome.retry_at = signal.retry_at_ms();
     outcome.detail = signal.detail();
+    outcome.probe_id = signal.probe_id();
+    outcome.probe_epoch = signal.probe_epoch();
+    outcome.local_origin = signal.local_origin();
     return outcome;
 }
 

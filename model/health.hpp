@@ -1,99 +1,103 @@
-// Provider health, first rule: the original's settings. A pure core that both planes use: the data plane on what it
-// sees itself, the control plane on what the fleet reports. Time is an argument.
+// Provider health as the request path reads it: an immutable view, indexed by slot.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/clock.hpp"
 #include "model/failure.hpp"
+#include "model/health_policy.hpp"
 #include "model/provider_slots.hpp"
 
 namespace balancer {
 
-// docs/configuration.md says what each means.
-struct HealthPolicy {
-    Milliseconds failure_cooldown{60'000};
-    unsigned unhealthy_threshold = 2;
-    bool reset_on_success = true;
-    Milliseconds reset_timeout{300'000};  // 0: errors never age
-};
-
-// A reset time given by a provider is believed up to this far ahead.
-inline constexpr Milliseconds kRetryAtMax = std::chrono::hours(1);
-
-// How one attempt ended, as far as health is concerned.
-struct AttemptOutcome {
-    std::string provider;
-    std::string etag;        // the provider generation that the attempt used
-    std::string model;       // as sent upstream
-    std::string request_id;
-    bool ok = false;
-    FailureClass failure = FailureClass::kNone;
-    bool counted = false;    // classify() decided that the policy counts it
-    unsigned http_status = 0;
-    UnixMs started_at = 0;
-    UnixMs at = 0;
-    UnixMs retry_at = 0;     // told by the provider; 0: not told
-    std::string detail;      // redacted words
-};
-
-// What one provider's record says at one time.
-struct HealthState {
-    UnixMs open_until = 0;  // benched while now < open_until
-    unsigned failure_count = 0;
-    UnixMs last_failure = 0;
-    FailureClass why = FailureClass::kNone;
-    std::string cause;      // words: "2 of 2 failures, last: 529 overloaded"
-    bool open(UnixMs now) const { return now < open_until; }
-};
-
-// The record of one provider generation. Not thread-safe.
-//
-// A counted failure raises the count, but only when its attempt began after the last counted failure was
-// recorded: many requests that meet one hiccup together are one piece of evidence, not many. At the threshold the
-// provider opens until `failure_cooldown` has passed, or `reset_timeout` if that comes first. A rate limit or quota
-// answer that names its reset opens at once until then, whatever the threshold. Failures older than
-// `reset_timeout` are forgotten. A success resets (when the policy says so) unless an attempt that began later has failed.
-class HealthRecord {
+// Leave for one request to try a half-open provider. Shared by the workers of a process: whoever takes it first has it.
+// Thread-safe and lock-free.
+class ProbeTicket {
   public:
-    // Returns true when the state changed in a way that others should hear of.
-    bool record(const AttemptOutcome& outcome, const HealthPolicy& policy, UnixMs now);
+    ProbeTicket(std::string id, std::uint64_t epoch) : id_(std::move(id)), epoch_(epoch) {}
 
-    // Forgets what is older than the policy allows. True when something changed.
-    bool age(const HealthPolicy& policy, UnixMs now);
+    bool take() { return !taken_.exchange(true, std::memory_order_relaxed); }
+    bool taken() const { return taken_.load(std::memory_order_relaxed); }
 
-    void reset() { state_ = HealthState{}; }
+    // The request ended without saying anything about the provider.
+    void give_back() { taken_.store(false, std::memory_order_relaxed); }
 
-    const HealthState& state() const { return state_; }
+    const std::string& id() const { return id_; }
+    std::uint64_t epoch() const { return epoch_; }
 
   private:
-    HealthState state_;
+    const std::string id_;
+    const std::uint64_t epoch_;
+    std::atomic<bool> taken_{false};
 };
 
-// What the request path needs to know of one provider.
-struct ProviderCondition {
-    UnixMs benched_until = 0;
+// What the request path needs to know of one provider, or of one of its models.
+struct Condition {
+    bool benched = false;         // nobody may use it, but for the one with the ticket
+    UnixMs benched_until = 0;     // when it may be of use again, for words; 0: not benched, or not known
+    unsigned admit_percent = 100; // of the sessions; below 100: ramp
+    std::shared_ptr<ProbeTicket> probe;  // half-open, and this process may try
     FailureClass why = FailureClass::kNone;
-    unsigned failure_count = 0;
-    bool watch_success = false;  // a success is news: report it
+    unsigned failure_count = 0;   // in a row, as this process saw them
+    bool watch_success = false;   // a success is news: report it
     std::string cause;
 };
 
-// One per data plane at a time, immutable, posted to each worker: the later of what the data plane saw itself and what
-// the fleet says. Indexed by ProviderSlot; a slot beyond the end is in good health.
+struct ModelCondition {
+    std::string model;  // as sent upstream
+    Condition condition;
+};
+
+struct ProviderCondition : Condition {
+    std::vector<ModelCondition> models;  // those that have something against them: none or few
+};
+
+// May a request go there?
+enum class Gate {
+    kOpen,
+    kProbe,  // as the one probe, if its ticket can be taken
+    kLater,  // in the ramp, and not this session's turn: behind all others
+    kShut,
+};
+
+struct Admission {
+    Gate gate = Gate::kOpen;
+    ProbeTicket* probe = nullptr;         // with kProbe; lives as long as the view
+    const Condition* because = nullptr;   // with kShut
+};
+
+// One per data plane at a time, immutable, posted to each worker: what the data plane saw itself, joined with what the
+// fleet says. A slot beyond the end is in good health. Nothing here allocates or locks.
 struct HealthView {
     std::vector<ProviderCondition> by_slot;
 
     const ProviderCondition* find(ProviderSlot slot) const {
         return slot.value() < by_slot.size() ? &by_slot[slot.value()] : nullptr;
     }
-    bool benched(ProviderSlot slot, UnixMs now) const {
+    const Condition* find_model(ProviderSlot slot, std::string_view model) const;
+
+    // The whole provider, whatever the model.
+    bool benched(ProviderSlot slot) const {
         const ProviderCondition* condition = find(slot);
-        return condition != nullptr && now < condition->benched_until;
+        return condition != nullptr && condition->benched;
     }
+
+    // `draw` is the session's number in [0, 100) for this provider: in a ramp those below admit_percent get in.
+    Admission admit(ProviderSlot slot, std::string_view model, unsigned draw) const;
+
+    bool watch_success(ProviderSlot slot, std::string_view model) const;
+
+    // Failures in a row of the kind that `failure` would add to.
+    unsigned failure_count(ProviderSlot slot, std::string_view model, FailureClass failure) const;
+
+    // The later of the provider's and the model's; 0: neither is benched.
+    UnixMs benched_until(ProviderSlot slot, std::string_view model) const;
 };
 
 }  // namespace balancer

@@ -11,6 +11,7 @@ namespace {
 Cell state_words(const v1::DataPlaneView& view) {
     if (!view.connected()) return Cell("gone", Tone::kBad);
     if (!view.in_sync()) return Cell("behind", Tone::kWarn);
+    if (view.suspect()) return Cell("suspect", Tone::kBad);
     return view.ready() ? Cell("in sync", Tone::kGood) : Cell("in sync, not ready", Tone::kWarn);
 }
 
@@ -37,6 +38,11 @@ void print_table(Session& session, const v1::ListDataPlanesResponse& answer) {
     table.print(session.out, session.color);
     for (const v1::DataPlaneView& view : answer.data_planes()) {
         std::string who = paint(printable(view.dp_id()) + ": ", Tone::kWarn, session.color);
+        if (view.suspect()) {
+            session.out << who << "suspect, " << ago(view.suspect_since_ms(), session.now)
+                        << (view.may_turn_unready() ? ", unready for it: " : ": ")
+                        << printable(view.suspect_reason()) << '\n';
+        }
         if (!view.last_nack().empty()) {
             session.out << who << "refused an update " << ago(view.last_nack_at_ms(), session.now)
                         << ": " << printable(view.last_nack()) << '\n';

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "cli/command/change.hpp"
@@ -64,6 +65,31 @@ std::string success_words(const v1::ProviderTotals& totals) {
     return fmt::format("{:.1f}%", share);
 }
 
+// Its own and its models' together.
+std::uint32_t failures_of(const v1::ProviderView& view) {
+    std::uint32_t sum = view.health().failure_count();
+    for (const v1::ProviderHealth& model : view.models()) sum += model.failure_count();
+    return sum;
+}
+
+UnixMs last_failure_of(const v1::ProviderView& view) {
+    UnixMs last = view.health().last_failure_ms();
+    for (const v1::ProviderHealth& model : view.models()) {
+        last = std::max<UnixMs>(last, model.last_failure_ms());
+    }
+    return last;
+}
+
+std::string cause_words(const v1::ProviderView& view) {
+    std::string words = view.health().cause();
+    for (const v1::ProviderHealth& model : view.models()) {
+        if (model.cause().empty()) continue;
+        if (!words.empty()) words += "; ";
+        words += fmt::format("{}: {}", model.model(), model.cause());
+    }
+    return words;
+}
+
 void print_list(Session& session, const v1::ListProvidersResponse& answer) {
     Table table(
         {"NAME",
@@ -82,11 +108,11 @@ void print_list(Session& session, const v1::ListProvidersResponse& answer) {
              type_words(view.provider()),
              enabled_words(view),
              circuit_words(view, session.now),
-             std::to_string(view.health().failure_count()),
-             ago(view.health().last_failure_ms(), session.now),
+             std::to_string(failures_of(view)),
+             ago(last_failure_of(view), session.now),
              std::to_string(view.totals().attempts()),
              success_words(view.totals()),
-             view.health().cause()}
+             cause_words(view)}
         );
     }
     table.print(session.out, session.color);
@@ -105,12 +131,14 @@ void print_facts(Session& session, const v1::ProviderView& view) {
     table.add({"in flight", std::to_string(view.in_flight())});
     table.add({"circuit", circuit_words(view, session.now)});
     if (!view.health().cause().empty()) table.add({"cause", view.health().cause()});
+    for (const v1::ProviderHealth& model : view.models()) {
+        if (model.cause().empty()) continue;
+        table.add({"model", fmt::format("{}: {}", model.model(), model.cause())});
+    }
     table.add(
         {"failures",
          fmt::format(
-             "{}, last {}",
-             view.health().failure_count(),
-             ago(view.health().last_failure_ms(), session.now)
+             "{}, last {}", failures_of(view), ago(last_failure_of(view), session.now)
          )}
     );
     table.add(
@@ -125,6 +153,21 @@ void print_facts(Session& session, const v1::ProviderView& view) {
         table.add({"", fmt::format("{} {}", found->second, class_words(number))});
     }
     table.print(session.out, session.color);
+}
+
+void print_history(Session& session, const v1::ProviderView& view) {
+    if (view.health_history().empty()) return;
+    session.out << '\n';
+    Table history({"CHANGED", "CIRCUIT", "MODEL", "WHY"});
+    for (const v1::HealthTransition& one : view.health_history()) {
+        history.add(
+            {ago(one.at_ms(), session.now),
+             fmt::format("{} -> {}", circuit_name(one.from()), circuit_name(one.to())),
+             one.model().empty() ? "(all)" : one.model(),
+             one.cause()}
+        );
+    }
+    history.print(session.out, session.color);
 }
 
 void print_details(Session& session, const v1::ProviderView& view) {
@@ -143,6 +186,7 @@ void print_details(Session& session, const v1::ProviderView& view) {
     } else {
         routes.print(session.out, session.color);
     }
+    print_history(session, view);
     if (view.recent_failures().empty()) return;
     session.out << '\n';
     Table failures({"FAILED", "CLASS", "STATUS", "MODEL", "REQUEST", "DETAIL"});

@@ -1,7 +1,9 @@
 #include "controlplane/health/merger.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
-#include <deque>
+#include <utility>
 
 #include "model/from_proto.hpp"
 
@@ -9,62 +11,82 @@ namespace balancer::controlplane {
 namespace {
 
 constexpr std::size_t kRecentFailuresMax = 20;
+// A model that has nothing against it any more is shown for this long, so that every data plane
+// hears of its end.
+constexpr Milliseconds kCleanModelKept{60'000};
 
-// A data plane's clock may run ahead of ours. Only that case can be told from a report that was
-// delayed, so only that one is mended: the attempt keeps its length and ends now.
-AttemptOutcome in_our_time(const v1::Signal& signal, UnixMs now) {
-    AttemptOutcome outcome = to_outcome(signal);
-    if (outcome.at > now) {
-        outcome.started_at -= outcome.at - now;
-        outcome.at = now;
-    }
-    return outcome;
+const std::string kWholeProvider;
+
+// When an attempt began, on our clock. A data plane's may run ahead of it; only that case can be told
+// from a report that was delayed, so only that one is mended.
+UnixMs began(const AttemptOutcome& outcome, UnixMs now) {
+    return outcome.started_at - std::max<UnixMs>(0, outcome.at - now);
 }
 
 }  // namespace
 
-struct Merger::Entry {
-    std::string etag;
-    HealthRecord record;
-    std::uint64_t generation = 1;
-    bool open = false;  // the circuit that `generation` stands for
-    std::deque<v1::Signal> failures;
-
-    bool moved(UnixMs now) const { return record.state().open(now) != open; }
-
-    // Makes the generation fit the circuit. True when it had changed.
-    bool settle(UnixMs now) {
-        if (!moved(now)) return false;
-        open = !open;
-        ++generation;
-        return true;
+template <class Visit>
+void Merger::each_place(Visit visit) {
+    for (auto& [name, entry] : entries_) {
+        visit(Place{name, entry, kWholeProvider, entry.whole});
+        for (auto& [model, fleet] : entry.models) visit(Place{name, entry, model, fleet});
     }
-};
+}
 
-Merger::Merger() = default;
-Merger::~Merger() = default;
+// None: no such provider, or no room for one more model.
+std::optional<Merger::Place> Merger::place_of(std::string_view provider, std::string_view model) {
+    auto found = entries_.find(provider);
+    if (found == entries_.end()) return std::nullopt;
+    Entry& entry = found->second;
+    if (model.empty()) return Place{found->first, entry, kWholeProvider, entry.whole};
+    auto known = entry.models.find(model);
+    if (known == entry.models.end()) {
+        if (!make_room(entry)) return std::nullopt;
+        known = entry.models.try_emplace(std::string(model)).first;
+    }
+    return Place{found->first, entry, known->first, known->second};
+}
 
-void Merger::configure(const v1::ConfigSection& config) {
+bool Merger::make_room(Entry& entry) {
+    if (entry.models.size() < kModelsMax) return true;
+    std::erase_if(entry.models, [](const auto& item) { return item.second.clean(); });
+    return entry.models.size() < kModelsMax;
+}
+
+void Merger::configure(const v1::ConfigSection& config, UnixMs now) {
     policy_ = to_policy(config.settings().health());
+    ejections_.configure(config);
     order_.clear();
+    addresses_.clear();
     std::map<std::string, Entry, std::less<>> kept;
     for (const v1::Provider& provider : config.providers()) {
         order_.push_back(provider.name());
+        addresses_.emplace(provider.name(), provider.base_url());
         auto known = entries_.find(provider.name());
         Entry entry = known == entries_.end() ? Entry{} : std::move(known->second);
         if (known != entries_.end() && entry.etag != provider.etag()) {
-            entry.record.reset();
-            entry.open = false;
-            ++entry.generation;
+            std::uint64_t generation = entry.whole.generation + 1;
+            entry.whole = FleetCircuit{};
+            entry.whole.generation = generation;
+            entry.models.clear();
         }
         entry.etag = provider.etag();
         kept.insert_or_assign(provider.name(), std::move(entry));
     }
     entries_ = std::move(kept);
+    each_place([&](Place place) {
+        CircuitState from = place.fleet.circuit.state();
+        if (!place.fleet.circuit.out()) return;
+        std::string refusal = keep_in_use(place, true);
+        if (refusal.empty()) return;
+        place.fleet.circuit.close(now);
+        place.fleet.probes.clear();
+        place.fleet.spared_for = std::move(refusal);
+        changed(place, from, now);
+    });
 }
 
 bool Merger::signal(std::string_view dp_id, const v1::Signal& signal, UnixMs now) {
-    static_cast<void>(dp_id);  // the fleet rule counts voters; the first rule does not
     auto found = entries_.find(signal.provider());
     if (found == entries_.end() || found->second.etag != signal.etag()) return false;
     Entry& entry = found->second;
@@ -72,66 +94,163 @@ bool Merger::signal(std::string_view dp_id, const v1::Signal& signal, UnixMs now
         entry.failures.push_front(signal);
         if (entry.failures.size() > kRecentFailuresMax) entry.failures.pop_back();
     }
-    bool changed = entry.record.record(in_our_time(signal, now), policy_, now);
-    return entry.settle(now) || changed;
+    usage_.touch(dp_id, signal.provider(), now);
+    AttemptOutcome outcome = to_outcome(signal);
+    if (!outcome.probe_id.empty()) return probe_ended(dp_id, outcome, now);
+    if (!outcome.ok) {
+        std::optional<Place> place = place_of(outcome.provider, model_concerned(outcome));
+        return place && failed(*place, dp_id, outcome, now);
+    }
+    // A success speaks for the provider, and for the model that it was of.
+    bool changed = went_well({found->first, entry, kWholeProvider, entry.whole}, dp_id, outcome, now);
+    auto model = entry.models.find(outcome.model);
+    if (model != entry.models.end()) {
+        Place place{found->first, entry, model->first, model->second};
+        changed = went_well(place, dp_id, outcome, now) || changed;
+    }
+    return changed;
 }
 
 void Merger::counters(
     std::string_view dp_id,
     std::string_view instance_id,
-    const google::protobuf::RepeatedPtrField<v1::Counters>& counters
+    const google::protobuf::RepeatedPtrField<v1::Counters>& counters,
+    UnixMs now
 ) {
     totals_.take(dp_id, instance_id, counters);
+    usage_.take(dp_id, instance_id, counters, now);
 }
 
 bool Merger::age(UnixMs now) {
-    bool changed = false;
+    usage_.age(now);
+    authority_.age(now);
+    suspects_.judge(usage_, members_, addresses_, now);
+    bool news = false;
+    each_place([&](Place place) {
+        FleetCircuit& fleet = place.fleet;
+        CircuitState from = fleet.circuit.state();
+        news = fleet.circuit.tick(policy_, now) || news;
+        changed(place, from, now);
+        if (fleet.circuit.state() == CircuitState::kHalfOpen) {
+            news = grant_probe(place, now) || news;
+        } else if (!fleet.circuit.out()) {
+            news = fleet.votes.age(policy_, now) || news;
+            news = review(place, now) || news;
+        }
+    });
     for (auto& [name, entry] : entries_) {
-        bool forgot = entry.record.age(policy_, now);
-        bool moved = entry.settle(now);
-        changed = changed || forgot || moved;
+        news = std::erase_if(entry.models, [&](const auto& item) {
+                   const FleetCircuit& fleet = item.second;
+                   return fleet.clean() &&
+                          now - fleet.circuit.since() > kCleanModelKept.count();
+               }) > 0 || news;
     }
-    return changed;
+    return news;
+}
+
+std::optional<UnixMs> Merger::next_change() const {
+    std::optional<UnixMs> next;
+    auto consider = [&](std::optional<UnixMs> at) {
+        if (at && (!next || *at < *next)) next = at;
+    };
+    for (const auto& [name, entry] : entries_) {
+        consider(entry.whole.circuit.next_change());
+        for (const auto& [model, fleet] : entry.models) consider(fleet.circuit.next_change());
+    }
+    return next;
 }
 
 bool Merger::reset(std::string_view provider, UnixMs now) {
-    static_cast<void>(now);
     auto found = entries_.find(provider);
     if (found == entries_.end()) return false;
-    found->second.record.reset();
-    found->second.open = false;
-    ++found->second.generation;
+    ++found->second.resets;
+    each_place([&](Place place) {
+        if (place.provider != provider) return;
+        CircuitState from = place.fleet.circuit.state();
+        place.fleet.votes.reset();
+        place.fleet.probes.clear();
+        place.fleet.spared_for.clear();
+        place.fleet.account_until = 0;
+        place.fleet.evidence_from = now;
+        place.fleet.why = "reset by hand";
+        place.fleet.circuit.close(now);
+        changed(place, from, now);
+    });
     return true;
 }
 
-v1::HealthSection Merger::section(UnixMs now) const {
-    v1::HealthSection section;
-    for (const std::string& name : order_) {
-        const Entry& entry = entries_.find(name)->second;
-        const HealthState& state = entry.record.state();
-        v1::ProviderHealth& health = *section.add_providers();
-        health.set_provider(name);
-        health.set_circuit(state.open(now) ? v1::CIRCUIT_OPEN : v1::CIRCUIT_CLOSED);
-        // A circuit whose time ended since the last age() is told with the generation that age()
-        // will give it.
-        health.set_generation(entry.generation + (entry.moved(now) ? 1 : 0));
-        if (state.open(now)) health.set_until_ms(state.open_until);
-        health.set_cause(state.cause);
-        health.set_failure_count(state.failure_count);
-        health.set_last_failure_ms(state.last_failure);
-        health.set_etag(entry.etag);
+bool Merger::probe_ended(std::string_view dp_id, const AttemptOutcome& outcome, UnixMs now) {
+    std::optional<Place> probed;
+    each_place([&](Place place) {
+        if (place.provider != outcome.provider || outcome.probe_epoch != epoch_) return;
+        if (!place.model.empty() && place.model != outcome.model) return;
+        if (place.fleet.probes.awaits(dp_id, outcome.probe_id)) probed.emplace(place);
+    });
+    if (!probed) {
+        ++probes_.ignored;
+        return false;
     }
-    return section;
+    FleetCircuit& fleet = probed->fleet;
+    AttemptOutcome plain = outcome;
+    plain.probe_id.clear();
+    if (outcome.ok) {
+        ++probes_.succeeded;
+        proved(*probed, fmt::format("the probe of {} went well", dp_id), now);
+        return true;
+    }
+    ++probes_.failed;
+    fleet.votes.add(dp_id, plain, benches_at_once(plain), now);
+    fleet.why = fmt::format("the probe of {} failed: {}", dp_id, describe(plain));
+    fleet.probes.clear();
+    CircuitState from = fleet.circuit.state();
+    fleet.circuit.open(policy_, chance_(), now, benches_at_once(plain) ? plain.retry_at : 0);
+    changed(*probed, from, now);
+    // It may also be about something else: a limit on the model, met by the provider's probe.
+    if (model_concerned(plain) != probed->model) {
+        std::optional<Place> other = place_of(plain.provider, model_concerned(plain));
+        if (other) failed(*other, dp_id, plain, now);
+    }
+    return true;
 }
 
-v1::ProviderTotals Merger::totals(std::string_view provider) const {
-    return totals_.totals(provider);
+bool Merger::went_well(
+    Place place, std::string_view dp_id, const AttemptOutcome& outcome, UnixMs now
+) {
+    if (!policy_.reset_on_success) return false;
+    FleetCircuit& fleet = place.fleet;
+    bool forgiven = fleet.votes.forgive(dp_id, outcome.started_at);
+    bool since_it_is_out = fleet.circuit.out() && began(outcome, now) >= fleet.circuit.since();
+    if (since_it_is_out && !suspects_.suspect(dp_id)) {
+        proved(place, fmt::format("a request of {} went well", dp_id), now);
+        return true;
+    }
+    if (forgiven && fleet.spared()) {
+        fleet.account_until = 0;
+        review(place, now);
+    }
+    return forgiven;
 }
 
-std::vector<v1::Signal> Merger::recent_failures(std::string_view provider) const {
-    auto found = entries_.find(provider);
-    if (found == entries_.end()) return {};
-    return {found->second.failures.begin(), found->second.failures.end()};
+bool Merger::failed(
+    Place place, std::string_view dp_id, const AttemptOutcome& outcome, UnixMs now
+) {
+    bool at_once = benches_at_once(outcome);
+    if (!at_once && !outcome.counted) return false;
+    FleetCircuit& fleet = place.fleet;
+    bool raised = fleet.votes.add(dp_id, outcome, at_once, now);
+    if (suspects_.suspect(dp_id)) return raised;
+    if (!at_once || !authority_.take(dp_id, place.provider, now)) {
+        return review(place, now) || raised;
+    }
+    if (fleet.circuit.state() == CircuitState::kOpen && outcome.retry_at <= fleet.circuit.until()) {
+        return raised;
+    }
+    fleet.why = fmt::format("{} was answered {}", dp_id, describe(outcome));
+    fleet.about_the_account = true;
+    Milliseconds stands = std::min(policy_.failure_cooldown, kBenchMax);
+    if (outcome.retry_at > 0) stands = std::min(Milliseconds(outcome.retry_at - now), kBenchMax);
+    fleet.account_until = now + stands.count();
+    return open(place, now, outcome.retry_at) || raised;
 }
 
 }  // namespace balancer::controlplane

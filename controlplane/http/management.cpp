@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/clock.hpp"
@@ -74,10 +75,40 @@ Json proxy_json(const std::string& url) {
     return fmt::format("{}:{}", proxy->host, proxy->port);
 }
 
+// What is held against single models of it.
+Json model_circuits_json(const v1::ProviderView& view) {
+    Json circuits = Json::array();
+    for (const v1::ProviderHealth& model : view.models()) {
+        bool open = model.circuit() == v1::CIRCUIT_OPEN;
+        circuits.push_back(Json{
+            {"model", model.model()},
+            {"circuit", circuit_name(model.circuit())},
+            {"open_until", open ? Json(unix_seconds(model.until_ms())) : Json(nullptr)},
+            {"failure_count", model.failure_count()},
+            {"cause", model.cause()},
+        });
+    }
+    return circuits;
+}
+
+// The provider's health and that of its models as one: the original knew nothing finer.
+v1::ProviderHealth joined_health(const v1::ProviderView& view) {
+    v1::ProviderHealth joined = view.health();
+    for (const v1::ProviderHealth& model : view.models()) {
+        joined.set_failure_count(joined.failure_count() + model.failure_count());
+        joined.set_last_failure_ms(std::max(joined.last_failure_ms(), model.last_failure_ms()));
+        if (joined.cause().empty() && !model.cause().empty()) {
+            joined.set_cause(fmt::format("model {}: {}", model.model(), model.cause()));
+        }
+    }
+    return joined;
+}
+
 Json provider_json(const v1::ProviderView& view) {
     const v1::Provider& provider = view.provider();
-    const v1::ProviderHealth& health = view.health();
-    bool healthy = provider.enabled() && health.circuit() != v1::CIRCUIT_OPEN;
+    const v1::ProviderHealth health = joined_health(view);
+    bool healthy = provider.enabled() && is_healthy(health) &&
+                   std::all_of(view.models().begin(), view.models().end(), is_healthy);
     Json models = Json::array();
     for (const v1::ProviderRoute& route : view.routes()) {
         models.push_back(Json{
@@ -105,6 +136,7 @@ Json provider_json(const v1::ProviderView& view) {
          health.circuit() == v1::CIRCUIT_OPEN ? Json(unix_seconds(health.until_ms()))
                                               : Json(nullptr)},
         {"cause", health.cause()},
+        {"model_circuits", model_circuits_json(view)},
     };
 }
 

@@ -3,6 +3,7 @@
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
 #include <array>
 #include <sstream>
 #include <utility>
@@ -123,6 +124,9 @@ void add_providers(std::vector<prometheus::MetricFamily>& out, const ControlPlan
     Family enabled = gauge("provider_enabled", "1 when the provider may be used.");
     Family circuit =
         gauge("provider_circuit", "1 for the state that the provider's circuit is in.");
+    Family models = gauge("provider_models_open", "Models of the provider that are benched by themselves.");
+    Family spared = gauge("provider_spared", "1 while it is in use only because a route needs it.");
+    Family transitions = counter("provider_transitions_total", "Changes of the provider's circuits, by the state reached.");
     Family count = gauge("provider_failure_count", "Failures that count against the provider now.");
     Family attempts = counter("provider_attempts_total", "Attempts by the whole fleet.");
     Family successes = counter("provider_successes_total", "Good attempts by the whole fleet.");
@@ -136,6 +140,18 @@ void add_providers(std::vector<prometheus::MetricFamily>& out, const ControlPlan
                 view.health().circuit() == state ? 1 : 0, {{"provider", name}, {"state", word}}
             );
         }
+        auto open = std::count_if(view.models().begin(), view.models().end(), [](const auto& model) {
+            return model.circuit() == v1::CIRCUIT_OPEN || model.circuit() == v1::CIRCUIT_HALF_OPEN;
+        });
+        models.add(open, {{"provider", name}});
+        spared.add(view.health().spared() ? 1 : 0, {{"provider", name}});
+        const HealthHistory* history = control_plane.merger().history(name);
+        for (auto [state, word] : kCircuits) {
+            if (history == nullptr) break;
+            auto found = history->counted().find(state);
+            std::uint64_t value = found == history->counted().end() ? 0 : found->second;
+            transitions.add(value, {{"provider", name}, {"to", word}});
+        }
         count.add(view.health().failure_count(), {{"provider", name}});
         attempts.add(view.totals().attempts(), {{"provider", name}});
         successes.add(view.totals().successes(), {{"provider", name}});
@@ -146,9 +162,42 @@ void add_providers(std::vector<prometheus::MetricFamily>& out, const ControlPlan
             failures.add(value, {{"provider", name}, {"class", std::move(word)}});
         }
     }
-    for (Family* family : {&enabled, &circuit, &count, &attempts, &successes, &failures}) {
+    for (Family* family :
+         {&enabled,
+          &circuit,
+          &models,
+          &spared,
+          &transitions,
+          &count,
+          &attempts,
+          &successes,
+          &failures}) {
         out.push_back(family->take());
     }
+}
+
+void add_fleet(std::vector<prometheus::MetricFamily>& out, const ControlPlane& control_plane) {
+    const Merger& merger = control_plane.merger();
+    std::size_t aside = 0;
+    for (const auto& [dp_id, standing] : merger.standings()) aside += standing.may_turn_unready ? 1 : 0;
+    out.push_back(
+        gauge("data_planes_suspect", "Data planes that fail where the others do well.")
+            .add(merger.standings().size())
+            .take()
+    );
+    out.push_back(
+        gauge("data_planes_standing_aside", "Of those, how many may be unready for it.")
+            .add(aside)
+            .take()
+    );
+    const ProbeTally& probes = merger.probe_tally();
+    out.push_back(counter("probes_total", "Leased probes of half-open circuits, by what became of them.")
+                      .add(probes.granted, {{"result", "granted"}})
+                      .add(probes.succeeded, {{"result", "succeeded"}})
+                      .add(probes.failed, {{"result", "failed"}})
+                      .add(probes.expired, {{"result", "expired"}})
+                      .add(probes.ignored, {{"result", "ignored"}})
+                      .take());
 }
 
 }  // namespace
@@ -157,6 +206,7 @@ std::string metrics_text(const ControlPlane& control_plane, UnixMs now) {
     std::vector<prometheus::MetricFamily> families;
     add_process(families, control_plane, now);
     add_providers(families, control_plane);
+    add_fleet(families, control_plane);
     std::ostringstream out;
     prometheus::TextSerializer().Serialize(out, families);
     return std::move(out).str();

@@ -82,6 +82,14 @@ std::vector<v1::DataPlaneView> Publisher::data_planes() const {
     return state_->registry.rows();
 }
 
+std::vector<Member> Publisher::members() const {
+    return state_->registry.members();
+}
+
+void Publisher::set_standings(const Standings& standings) {
+    state_->registry.set_standings(standings);
+}
+
 Publisher::Registry& Publisher::registry() {
     return state_->registry;
 }

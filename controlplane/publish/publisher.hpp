@@ -12,6 +12,7 @@
 #include "balancer/v1/data_plane.pb.h"
 #include "base/clock.hpp"
 #include "base/log.hpp"
+#include "controlplane/health/standing.hpp"
 
 namespace balancer::controlplane {
 
@@ -56,6 +57,12 @@ class Publisher {
 
     // One row for every data plane connected now or in the last hour, by id.
     std::vector<v1::DataPlaneView> data_planes() const;
+
+    // Those connected now.
+    std::vector<Member> members() const;
+
+    // What the fleet thinks of some of them; each that it changes for is told at once.
+    void set_standings(const Standings& standings);
 
     // What DataPlaneService drives; see publish/registry.hpp.
     class Registry;

@@ -76,6 +76,7 @@ void Publisher::Registry::received(Id id, const v1::SyncRequest& request) {
         row.view.set_in_flight(request.heartbeat().in_flight());
         *row.view.mutable_in_flight_at() = request.heartbeat().in_flight_at();
         row.view.set_ready(request.heartbeat().ready());
+        row.heartbeat_seen = true;
     }
     arm();
 }
@@ -115,7 +116,53 @@ void Publisher::Registry::shutdown() {
 }
 
 std::vector<v1::DataPlaneView> Publisher::Registry::rows() const {
-    return roster_.views(head_.version, steady_now());
+    std::vector<v1::DataPlaneView> rows = roster_.views(head_.version, steady_now());
+    for (v1::DataPlaneView& row : rows) {
+        auto standing = standings_.find(row.dp_id());
+        if (standing == standings_.end()) continue;
+        row.set_suspect(true);
+        row.set_suspect_reason(standing->second.reason);
+        row.set_suspect_since_ms(standing->second.since);
+        row.set_may_turn_unready(standing->second.may_turn_unready);
+    }
+    return rows;
+}
+
+std::vector<Member> Publisher::Registry::members() const {
+    std::vector<Member> members;
+    for (const auto& [id, subscription] : subscriptions_) {
+        const Roster::Row* row = roster_.find(subscription.dp_id());
+        if (row == nullptr || row->subscription != id) continue;
+        // Until its first heartbeat it has not said.
+        members.push_back({subscription.dp_id(), row->view.ready() || !row->heartbeat_seen});
+    }
+    return members;
+}
+
+void Publisher::Registry::set_standings(const Standings& standings) {
+    Standings before = std::exchange(standings_, standings);
+    auto leave = [](const Standings& of, const std::string& dp_id) {
+        auto found = of.find(dp_id);
+        return std::pair(found != of.end(), found != of.end() && found->second.may_turn_unready);
+    };
+    for (auto& [id, subscription] : subscriptions_) {
+        if (!subscription.greeted()) continue;
+        const std::string& dp_id = subscription.dp_id();
+        if (leave(before, dp_id) != leave(standings_, dp_id)) ping(subscription);
+    }
+}
+
+void Publisher::Registry::ping(Subscription& subscription) {
+    v1::Ping ping;
+    *ping.mutable_head() = head_.version;
+    ping.set_cp_time_ms(unix_now());
+    auto standing = standings_.find(subscription.dp_id());
+    if (standing != standings_.end()) {
+        ping.set_suspect(true);
+        ping.set_may_turn_unready(standing->second.may_turn_unready);
+        ping.set_suspect_reason(standing->second.reason);
+    }
+    subscription.ping(std::move(ping));
 }
 
 void Publisher::Registry::greet(Id id, Subscription& subscription, const v1::Hello& hello) {
@@ -242,6 +289,7 @@ void Publisher::Registry::take_place(Id id, Roster::Row& row, const v1::Hello& h
     v1::Version last_nack_version = row.view.last_nack_version();
     row.view.Clear();
     if (!last_nack.empty()) *row.view.mutable_last_nack_version() = last_nack_version;
+    row.heartbeat_seen = false;
     row.view.set_last_nack(std::move(last_nack));
     row.view.set_last_nack_at_ms(last_nack_at);
     row.subscription = id;
@@ -371,7 +419,7 @@ void Publisher::Registry::tick() {
             );
         } else if (subscription.greeted() && now >= subscription.next_ping) {
             subscription.next_ping = now + times_.ping_interval;
-            subscription.ping(head_.version, unix_now());
+            ping(subscription);
         }
     }
     for (const auto& [id, why] : late) {

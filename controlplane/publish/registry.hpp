@@ -52,6 +52,8 @@ class Publisher::Registry {
     void shutdown();
 
     std::vector<v1::DataPlaneView> rows() const;
+    std::vector<Member> members() const;
+    void set_standings(const Standings& standings);
 
   private:
     void greet(Id id, Subscription& subscription, const v1::Hello& hello);
@@ -62,6 +64,7 @@ class Publisher::Registry {
     void note_quarantine(Roster::Row& row, const v1::Ack& ack);
     void end(Id id, v1::Goaway::Reason reason, Milliseconds retry_after, const std::string& detail);
     void mark_gone(Id id, const Subscription& subscription, std::string_view why);
+    void ping(Subscription& subscription);
     void arm();
     void tick();
 
@@ -71,6 +74,7 @@ class Publisher::Registry {
     PublisherTimes times_;
     Roster roster_;
     std::map<Id, Subscription> subscriptions_;
+    Standings standings_;
     Id last_id_ = 0;
     bool shutting_down_ = false;
     boost::asio::steady_timer timer_;

@@ -23,6 +23,11 @@ Roster::Row* Roster::find(std::string_view dp_id) {
     return found == rows_.end() ? nullptr : &found->second;
 }
 
+const Roster::Row* Roster::find(std::string_view dp_id) const {
+    auto found = rows_.find(dp_id);
+    return found == rows_.end() ? nullptr : &found->second;
+}
+
 void Roster::mark_replaced(Row& row, const std::string& instance_id) {
     row.replaced.push_back(instance_id);
     if (row.replaced.size() > kReplacedMax) row.replaced.pop_front();

@@ -29,6 +29,7 @@ class Roster {
         std::deque<std::string>
             replaced;  // instances that a newer one took the place of, newest last
         bool newer_than_head_logged = false;
+        bool heartbeat_seen = false;  // view.ready is what it said
     };
 
     explicit Roster(Milliseconds row_kept) : row_kept_(row_kept) {}
@@ -38,6 +39,7 @@ class Roster {
 
     // Null: unknown.
     Row* find(std::string_view dp_id);
+    const Row* find(std::string_view dp_id) const;
 
     // Remembers that `instance_id` has been replaced, so that the two do not take turns.
     static void mark_replaced(Row& row, const std::string& instance_id);

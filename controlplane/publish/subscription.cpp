@@ -67,12 +67,11 @@ bool Subscription::refuse(const v1::Nack& nack) {
     return true;
 }
 
-void Subscription::ping(const v1::Version& head, UnixMs now) {
+void Subscription::ping(v1::Ping ping) {
     // A ping behind unread messages would only make the queue of a slow reader longer.
     if (stream_->busy()) return;
     v1::SyncResponse message;
-    *message.mutable_ping()->mutable_head() = head;
-    message.mutable_ping()->set_cp_time_ms(now);
+    *message.mutable_ping() = std::move(ping);
     stream_->send(std::move(message));
 }
 

@@ -32,7 +32,7 @@ class Subscription {
     // As acknowledge(). A refusal for a digest is answered once with every section in full.
     bool refuse(const v1::Nack& nack);
 
-    void ping(const v1::Version& head, UnixMs now);
+    void ping(v1::Ping ping);
     void goaway(v1::Goaway::Reason reason, Milliseconds retry_after, std::string detail);
 
     const std::string& dp_id() const { return dp_id_; }

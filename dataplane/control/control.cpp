@@ -7,6 +7,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <optional>
+#include <random>
 #include <thread>
 #include <utility>
 
@@ -40,6 +41,7 @@ class Control::Impl {
     Subscriber::Hooks hooks();
     void take(Applied& applied);
     void log_snapshot(const Applied& applied);
+    void stand_aside(const std::string& why);
     void judge(const AttemptOutcome& outcome);
     void show_health();
 
@@ -51,8 +53,9 @@ class Control::Impl {
     std::optional<net::executor_work_guard<net::io_context::executor_type>> work_;
     StatusBoard board_;
     ProviderSlots slots_;
+    std::mt19937_64 random_{std::random_device{}()};  // before the breaker, which draws from it
     Applier applier_{slots_};
-    LocalBreaker breaker_{slots_};
+    LocalBreaker breaker_;
     Reporter reporter_;
     ManageClient manage_;
     Subscriber subscriber_;
@@ -66,6 +69,11 @@ Control::Impl::Impl(ControlOptions options, ControlCallbacks callbacks, Log& log
     : options_(std::move(options)),
       callbacks_(std::move(callbacks)),
       log_(log),
+      breaker_(
+          slots_,
+          options_.id,
+          [this] { return std::uniform_real_distribution<double>(0, 1)(random_); }
+      ),
       reporter_(
           loop_, {options_.id, instance_id_, options_.token}, callbacks_.collect_totals, board_, log
       ),
@@ -117,10 +125,18 @@ Subscriber::Hooks Control::Impl::hooks() {
         [this](std::shared_ptr<grpc::Channel> channel, const v1::Welcome& welcome) {
             manage_.set_channel(channel);
             reporter_.connected(std::move(channel), Milliseconds(welcome.report_interval_ms()));
+            breaker_.connected(true, unix_now());
         };
     hooks.on_lost = [this] {
         manage_.set_channel(nullptr);
         reporter_.lost();
+        stand_aside({});
+        breaker_.connected(false, unix_now());
+        show_health();
+    };
+    hooks.on_ping = [this](const v1::Ping& ping) {
+        bool aside = ping.suspect() && ping.may_turn_unready();
+        stand_aside(aside ? ping.suspect_reason() : std::string());
     };
     hooks.in_flight = callbacks_.in_flight;
     hooks.in_flight_at = callbacks_.in_flight_at;
@@ -139,7 +155,8 @@ void Control::Impl::take(Applied& applied) {
     // Each time, changed or not: a provider that has just come in needs what was said of it before.
     if (applied.health) {
         health_changed =
-            breaker_.fleet(*applied.health, applier_.version().epoch()) || health_changed;
+            breaker_.fleet(*applied.health, applier_.version().epoch(), unix_now()) ||
+            health_changed;
     }
     if (health_changed) show_health();
 }
@@ -186,6 +203,19 @@ void Control::Impl::log_snapshot(const Applied& applied) {
     }
 }
 
+// Leave to be unready for the time being; empty: none. It ends with the stream that brought it, so
+// that a fleet whose control plane has gone is never short of replicas for an old suspicion.
+void Control::Impl::stand_aside(const std::string& why) {
+    if (board_.read().stand_aside == why) return;
+    board_.change([&](ControlStatus& status) { status.stand_aside = why; });
+    log_.emit(
+        why.empty() ? LogLevel::kInfo : LogLevel::kWarning,
+        LogEvent::kDataPlaneSuspect,
+        why.empty() ? "this data plane is no suspect any more, and ready again"
+                    : "this data plane turns unready: " + why
+    );
+}
+
 void Control::Impl::judge(const AttemptOutcome& outcome) {
     if (stopping_) return;
     if (breaker_.record(outcome, unix_now())) show_health();
@@ -195,7 +225,7 @@ void Control::Impl::judge(const AttemptOutcome& outcome) {
 // Posts the view, and again when the first thing in it is over.
 void Control::Impl::show_health() {
     UnixMs now = unix_now();
-    callbacks_.on_health(breaker_.view(now));
+    callbacks_.on_health(breaker_.view());
     std::optional<UnixMs> expiry = breaker_.next_expiry(now);
     if (!expiry) {
         age_timer_.cancel();

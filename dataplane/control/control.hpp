@@ -73,6 +73,7 @@ struct ControlStatus {
     std::uint64_t reconnects = 0;
     std::uint64_t signals_sent = 0;
     std::uint64_t signals_dropped = 0;
+    std::string stand_aside;  // why this data plane may be unready, by the control plane's leave; empty: it may not
 };
 
 // Owns one thread with its own io_context: subscriber, reporter and the local breaker live there.

@@ -1,6 +1,7 @@
 #include "dataplane/control/local_breaker.hpp"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 namespace balancer::dataplane {
@@ -21,90 +22,153 @@ void LocalBreaker::configure(const Snapshot& snapshot) {
     entries_ = std::move(kept);
 }
 
-bool LocalBreaker::fleet(const v1::HealthSection& section, std::uint64_t epoch) {
+bool LocalBreaker::fleet(const v1::HealthSection& section, std::uint64_t epoch, UnixMs now) {
     bool changed = false;
+    std::set<const BreakerScope*> spoken_of;
     for (const v1::ProviderHealth& health : section.providers()) {
-        if (!health.model().empty())
-            continue;  // of one model only: this build benches whole providers
         auto entry = entries_.find(health.provider());
         if (entry == entries_.end() || entry->second.etag != health.etag()) continue;
-        changed = take(entry->second, health, epoch) || changed;
+        if (health.model().empty()) {
+            changed = take_reset(entry->second, health, epoch, now) || changed;
+        }
+        BreakerScope* scope = scope_of(entry->second, health.model());
+        if (scope == nullptr) continue;
+        spoken_of.insert(scope);
+        changed = scope->told(verdict_of(health, epoch), now) || changed;
+    }
+    for (auto& [name, entry] : entries_) {
+        for (auto& [model, scope] : entry.models) {
+            if (spoken_of.contains(&scope)) continue;
+            FleetVerdict nothing;
+            nothing.epoch = epoch;
+            changed = scope.told(std::move(nothing), now) || changed;
+        }
+        std::erase_if(entry.models, [](const auto& item) { return item.second.clean(); });
     }
     return changed;
 }
 
+bool LocalBreaker::connected(bool yes, UnixMs now) {
+    bool changed = false;
+    each_scope([&](BreakerScope& scope) {
+        changed = scope.connected(yes, policy_, chance_, now) || changed;
+    });
+    return changed;
+}
+
 bool LocalBreaker::record(const AttemptOutcome& outcome, UnixMs now) {
-    auto entry = entries_.find(outcome.provider);
-    if (entry == entries_.end() || entry->second.etag != outcome.etag) return false;
-    return entry->second.record.record(outcome, policy_, now);
+    auto found = entries_.find(outcome.provider);
+    if (found == entries_.end() || found->second.etag != outcome.etag) return false;
+    Entry& entry = found->second;
+    if (!outcome.probe_id.empty()) return record_probe(entry, outcome, now);
+    if (!outcome.ok) return record_failure(entry, outcome, now);
+    // A success speaks for whatever it passed through.
+    bool changed = entry.whole.record(outcome, policy_, chance_, now);
+    auto model = entry.models.find(outcome.model);
+    if (model != entry.models.end()) {
+        changed = model->second.record(outcome, policy_, chance_, now) || changed;
+    }
+    return changed;
+}
+
+// The end of a probe that nobody waits for any more counts for nothing.
+bool LocalBreaker::record_probe(Entry& entry, const AttemptOutcome& outcome, UnixMs now) {
+    BreakerScope* probed = entry.whole.awaits(outcome) ? &entry.whole : nullptr;
+    auto model = entry.models.find(outcome.model);
+    if (model != entry.models.end() && model->second.awaits(outcome)) probed = &model->second;
+    if (probed == nullptr) return false;
+    probed->record(outcome, policy_, chance_, now);
+    AttemptOutcome plain = outcome;
+    plain.probe_id.clear();
+    if (outcome.ok) {
+        record(plain, now);
+    } else if (scope_of(entry, model_concerned(outcome)) != probed) {
+        record_failure(entry, plain, now);
+    }
+    return true;
 }
 
 bool LocalBreaker::age(UnixMs now) {
     bool changed = false;
-    for (auto& [name, entry] : entries_) {
-        changed = entry.record.age(policy_, now) || changed;
-        bool was_open = entry.fleet.open_until != 0 || entry.record.state().open_until != 0;
-        if (entry.fleet.open_until <= now) entry.fleet.open_until = 0;
-        changed = changed || was_open;
-    }
+    each_scope([&](BreakerScope& scope) { changed = scope.age(policy_, now) || changed; });
     return changed;
 }
 
 std::optional<UnixMs> LocalBreaker::next_expiry(UnixMs now) const {
     std::optional<UnixMs> next;
-    auto consider = [&](UnixMs at) {
-        if (at > now && (!next || at < *next)) next = at;
+    auto consider = [&](const BreakerScope& scope) {
+        std::optional<UnixMs> at = scope.next_expiry(policy_, now);
+        if (at && (!next || *at < *next)) next = at;
     };
     for (const auto& [name, entry] : entries_) {
-        const HealthState& state = entry.record.state();
-        consider(entry.fleet.open_until);
-        consider(state.open_until);
-        if (state.failure_count > 0 && policy_.reset_timeout.count() > 0) {
-            // The record forgets when it is strictly older than the timeout.
-            consider(state.last_failure + policy_.reset_timeout.count() + 1);
-        }
+        consider(entry.whole);
+        for (const auto& [model, scope] : entry.models) consider(scope);
     }
     return next;
 }
 
-std::shared_ptr<const HealthView> LocalBreaker::view(UnixMs now) const {
+std::shared_ptr<const HealthView> LocalBreaker::view() const {
     auto view = std::make_shared<HealthView>();
     view->by_slot.resize(slots_.names().size());
     for (const auto& [name, entry] : entries_) {
-        view->by_slot[entry.slot.value()] = condition_of(entry, now);
+        ProviderCondition& out = view->by_slot[entry.slot.value()];
+        static_cast<Condition&>(out) = entry.whole.condition();
+        for (const auto& [model, scope] : entry.models) {
+            if (!scope.clean()) out.models.push_back({model, scope.condition()});
+        }
     }
     return view;
 }
 
-bool LocalBreaker::take(Entry& entry, const v1::ProviderHealth& health, std::uint64_t epoch) {
-    bool open = health.circuit() == v1::CIRCUIT_OPEN;
-    Fleet told{open ? health.until_ms() : 0, health.failure_count(), health.cause()};
-    bool changed = !(told == entry.fleet);
-    entry.fleet = std::move(told);
-    bool grew = entry.epoch == epoch && health.generation() > entry.generation;
-    entry.epoch = epoch;
-    entry.generation = health.generation();
-    if (grew && health.circuit() == v1::CIRCUIT_CLOSED && health.failure_count() == 0) {
-        entry.record.reset();
-        changed = true;
+FleetVerdict LocalBreaker::verdict_of(
+    const v1::ProviderHealth& health, std::uint64_t epoch
+) const {
+    FleetVerdict verdict;
+    // What a newer control plane may say beyond these is nothing that this build could act on.
+    if (health.circuit() <= v1::CIRCUIT_RAMP) {
+        verdict.state = static_cast<CircuitState>(health.circuit());
     }
-    return changed;
+    verdict.epoch = epoch;
+    verdict.generation = health.generation();
+    if (verdict.state == CircuitState::kOpen) verdict.until = health.until_ms();
+    if (verdict.state == CircuitState::kRamp) verdict.ramp_percent = health.ramp_percent();
+    verdict.failure_count = health.failure_count();
+    verdict.cause = health.cause();
+    if (health.probe().dp_id() == dp_id_) {
+        verdict.probe_id = health.probe().probe_id();
+        verdict.probe_expires_at = health.probe().expires_at_ms();
+    }
+    return verdict;
 }
 
-ProviderCondition LocalBreaker::condition_of(const Entry& entry, UnixMs now) {
-    const HealthState& local = entry.record.state();
-    ProviderCondition condition;
-    condition.watch_success = local.failure_count > 0 || entry.fleet.failure_count > 0;
-    UnixMs local_until = local.open(now) ? local.open_until : 0;
-    UnixMs fleet_until = now < entry.fleet.open_until ? entry.fleet.open_until : 0;
-    condition.benched_until = std::max(local_until, fleet_until);
-    condition.why = local.why;
-    condition.failure_count = std::max(local.failure_count, entry.fleet.failure_count);
-    // The fleet gives words only; they count when they are what keeps the provider out, or all
-    // there is.
-    bool fleet_speaks = fleet_until > local_until || local.failure_count == 0;
-    condition.cause = fleet_speaks ? entry.fleet.cause : local.cause;
-    return condition;
+bool LocalBreaker::take_reset(
+    Entry& entry, const v1::ProviderHealth& health, std::uint64_t epoch, UnixMs now
+) {
+    bool reset = entry.epoch == epoch && health.resets() > entry.resets;
+    entry.epoch = epoch;
+    entry.resets = health.resets();
+    if (!reset) return false;
+    entry.whole.reset(now);
+    for (auto& [model, scope] : entry.models) scope.reset(now);
+    return true;
+}
+
+// Null: there is no room for one more.
+BreakerScope* LocalBreaker::scope_of(Entry& entry, std::string_view model) {
+    if (model.empty()) return &entry.whole;
+    auto found = entry.models.find(model);
+    if (found != entry.models.end()) return &found->second;
+    if (entry.models.size() >= kModelsMax) {
+        std::erase_if(entry.models, [](const auto& item) { return item.second.clean(); });
+    }
+    if (entry.models.size() >= kModelsMax) return nullptr;
+    return &entry.models[std::string(model)];
+}
+
+bool LocalBreaker::record_failure(Entry& entry, const AttemptOutcome& outcome, UnixMs now) {
+    if (!benches_at_once(outcome) && !outcome.counted) return false;
+    BreakerScope* scope = scope_of(entry, model_concerned(outcome));
+    return scope != nullptr && scope->record(outcome, policy_, chance_, now);
 }
 
 }  // namespace balancer::dataplane

@@ -7,61 +7,76 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "balancer/v1/config.pb.h"
 #include "base/clock.hpp"
+#include "dataplane/control/breaker_scope.hpp"
 #include "model/health.hpp"
 #include "model/provider_slots.hpp"
 #include "model/snapshot.hpp"
 
 namespace balancer::dataplane {
 
-// Sans-I/O; lives on the control thread. A provider generation (etag) has one record: outcomes and
-// fleet entries of another generation are ignored, and a new one starts clean.
+// Sans-I/O; lives on the control thread. Keeps a BreakerScope for each provider, and one for each
+// model of it that has something against it. Outcomes and verdicts of another provider generation
+// (etag) are ignored, and a new one starts clean.
 class LocalBreaker {
   public:
-    explicit LocalBreaker(const ProviderSlots& slots) : slots_(slots) {}
+    // Model names come from clients: more of one provider are not told apart from it.
+    static constexpr std::size_t kModelsMax = 64;
+
+    // `dp_id` is this data plane's name in leases.
+    LocalBreaker(const ProviderSlots& slots, std::string dp_id, Chance chance)
+        : slots_(slots), dp_id_(std::move(dp_id)), chance_(std::move(chance)) {}
 
     // Takes the providers and the policy of a new snapshot.
     void configure(const Snapshot& snapshot);
 
-    // Takes the fleet's view, as published in `epoch`. A generation that grows and shows a closed
-    // circuit without failures voids the local record too: this is how a reset, or another data
-    // plane's success, gets here. Generations of different epochs cannot be compared. True when
-    // view() changed.
-    bool fleet(const v1::HealthSection& section, std::uint64_t epoch);
+    // Takes the fleet's view, as published in `epoch`. True when view() changed.
+    bool fleet(const v1::HealthSection& section, std::uint64_t epoch, UnixMs now);
+
+    // True when view() changed. The stream to the control plane has come or gone.
+    bool connected(bool yes, UnixMs now);
 
     // True when view() changed.
     bool record(const AttemptOutcome& outcome, UnixMs now);
 
-    // Forgets what is over. True when view() may have changed.
+    // Takes the steps that time alone makes. True when view() may have changed.
     bool age(UnixMs now);
 
     // When age() is next of use; none: not before something happens.
     std::optional<UnixMs> next_expiry(UnixMs now) const;
 
-    std::shared_ptr<const HealthView> view(UnixMs now) const;
+    std::shared_ptr<const HealthView> view() const;
 
   private:
-    struct Fleet {
-        UnixMs open_until = 0;  // 0: closed
-        std::uint32_t failure_count = 0;
-        std::string cause;
-        bool operator==(const Fleet&) const = default;
-    };
     struct Entry {
         ProviderSlot slot;
         std::string etag;
-        HealthRecord record;
-        Fleet fleet;
-        std::uint64_t epoch = 0;  // in which `generation` was seen; 0: none
-        std::uint64_t generation = 0;
+        BreakerScope whole;
+        std::map<std::string, BreakerScope, std::less<>> models;
+        std::uint64_t epoch = 0;
+        std::uint64_t resets = 0;  // by operators, as told in `epoch`
     };
 
-    static bool take(Entry& entry, const v1::ProviderHealth& health, std::uint64_t epoch);
-    static ProviderCondition condition_of(const Entry& entry, UnixMs now);
+    FleetVerdict verdict_of(const v1::ProviderHealth& health, std::uint64_t epoch) const;
+    bool take_reset(Entry& entry, const v1::ProviderHealth& health, std::uint64_t epoch, UnixMs now);
+    static BreakerScope* scope_of(Entry& entry, std::string_view model);
+    bool record_probe(Entry& entry, const AttemptOutcome& outcome, UnixMs now);
+    bool record_failure(Entry& entry, const AttemptOutcome& outcome, UnixMs now);
+
+    template <class Visit>
+    void each_scope(Visit visit) {
+        for (auto& [name, entry] : entries_) {
+            visit(entry.whole);
+            for (auto& [model, scope] : entry.models) visit(scope);
+        }
+    }
 
     const ProviderSlots& slots_;
+    const std::string dp_id_;
+    const Chance chance_;
     HealthPolicy policy_;
     std::map<std::string, Entry, std::less<>> entries_;
 };

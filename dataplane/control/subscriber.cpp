@@ -173,6 +173,7 @@ void Subscriber::apply(const v1::Update& update) {
 void Subscriber::pinged(const v1::Ping& ping) {
     const v1::Version& held = applier_.version();
     if (held.seq() != 0 && ping.head().store_uuid() != held.store_uuid()) return;
+    hooks_.on_ping(ping);
     head_ = Order(ping.head().epoch(), ping.head().seq());
     board_.change([&](ControlStatus& status) { status.head_seq = head_.second; });
     note_head();

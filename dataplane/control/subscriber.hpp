@@ -43,6 +43,7 @@ class Subscriber {
         std::function<void(Applied&)> on_applied;
         std::function<void(std::shared_ptr<grpc::Channel>, const v1::Welcome&)> on_connected;
         std::function<void()> on_lost;
+        std::function<void(const v1::Ping&)> on_ping = [](const v1::Ping&) {};
         std::function<std::uint32_t()> in_flight;
         std::function<std::vector<std::pair<std::string, std::uint32_t>>()> in_flight_at;
         std::function<bool()> ready;

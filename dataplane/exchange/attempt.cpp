@@ -7,6 +7,7 @@
 #include "base/ascii.hpp"
 #include "base/net.hpp"
 #include "dataplane/exchange/exchange.hpp"
+#include "dataplane/exchange/probe_hold.hpp"
 #include "dataplane/upstream/early_head.hpp"
 #include "dataplane/wire/upstream_head.hpp"
 
@@ -32,6 +33,10 @@ net::awaitable<void> Exchange::try_candidates(const Plan& plan) {
         bool permitted = co_await take_permit(plan, candidate, last && attempts_ == 0);
         if (over()) break;
         if (!permitted) continue;
+        ProbeHold probe(candidate.probe);
+        // Half-open, and another request tries it already. The last hope goes there all the same.
+        bool refused = candidate.probe != nullptr && !probe.held() && !plan.panic && !fields_.provider;
+        if (refused && !(last && attempts_ == 0)) continue;
         if (attempts_ > 0) {
             double min_per_s = static_cast<double>(settings().retry_budget_min_per_s) /
                                worker_.process.workers;
@@ -47,8 +52,13 @@ net::awaitable<void> Exchange::try_candidates(const Plan& plan) {
         attempt_began_ = unix_now();
         Verdict verdict = co_await attempt(candidate);
         if (client_gone_) break;
+        // This machine's own shortage is no verdict.
+        bool ours = verdict.local_origin && !verdict.counted;
+        const ProbeTicket* probing = ours ? nullptr : probe.settle();
         if (verdict.failure == FailureClass::kNone) {
             keep_session(provider);
+            // A probe has its answer at the commit: a long stream must not keep the others waiting for it.
+            if (probing != nullptr) report(provider, verdict, true, probing);
             good_so_far_ = true;
             co_await relay(candidate);
             // Only now: a provider that begins every answer well and breaks it is not in good health.
@@ -56,8 +66,8 @@ net::awaitable<void> Exchange::try_candidates(const Plan& plan) {
             co_return;
         }
         if (ending_) break;
-        note(provider, verdict);
-        if (!moves_on(verdict, provider)) {
+        note(provider, verdict, probing);
+        if (!moves_on(verdict, candidate)) {
             // The original's way: the client's retry goes to the same provider.
             if (verdict.try_next) keep_session(provider);
             if (response_) co_return co_await relay(candidate);
@@ -188,6 +198,7 @@ net::awaitable<Verdict> Exchange::attempt(const Candidate& candidate) {
         ConnectFailure failed = co_await connect(provider, fresh);
         if (failed.failure != FailureClass::kNone) {
             Verdict verdict = classify_transport(failed.failure, std::move(failed.detail), settings());
+            verdict.local_origin = true;
             if (failed.ours) verdict.counted = false;
             co_return verdict;
         }
@@ -205,12 +216,13 @@ net::awaitable<Verdict> Exchange::attempt(const Candidate& candidate) {
     co_return co_await judge(provider);
 }
 
-bool Exchange::moves_on(const Verdict& verdict, const Provider& provider) const {
+bool Exchange::moves_on(const Verdict& verdict, const Candidate& candidate) const {
     if (!verdict.try_next) return false;
     if (settings().failover == FailoverMode::kImmediate || head_sent_) return true;
     // The original's way: only the failure that benches the provider moves on.
-    const ProviderCondition* condition = health_->find(provider.slot);
-    unsigned count = condition == nullptr ? 0 : condition->failure_count;
+    unsigned count = health_->failure_count(
+        candidate.provider->slot, model_sent(candidate.model), verdict.failure
+    );
     return verdict.counted && count + 1 >= settings().health.unhealthy_threshold;
 }
 
@@ -221,7 +233,7 @@ void Exchange::keep_session(const Provider& provider) {
 }
 
 // Counts how the attempt ended, and tells the control thread what health must know.
-void Exchange::note(const Provider& provider, const Verdict& verdict) {
+void Exchange::note(const Provider& provider, const Verdict& verdict, const ProbeTicket* probe) {
     worker_.metrics.provider(provider.slot)
         .attempts[static_cast<std::size_t>(verdict.failure)]
         .add();
@@ -233,23 +245,34 @@ void Exchange::note(const Provider& provider, const Verdict& verdict) {
     }
     // Counting tokens says nothing about the health of inference, and an answer that its client left nothing at all.
     if (operation_ == Operation::kCountTokens || client_gone_) return;
-    const ProviderCondition* condition = worker_.health->find(provider.slot);
-    bool news = good ? condition != nullptr && condition->watch_success
+    std::string_view model = model_sent(record_.upstream_model);
+    bool news = good ? worker_.health->watch_success(provider.slot, model)
                      : verdict.counted || verdict.retry_at > 0;
-    if (!news) return;
+    if (!news && probe == nullptr) return;
+    // To a probe, an answer that finds fault with the request is as good as any.
+    bool well = good || (probe != nullptr && verdict.failure == FailureClass::kClient);
+    report(provider, verdict, well, probe);
+}
+
+void Exchange::report(
+    const Provider& provider, const Verdict& verdict, bool good, const ProbeTicket* probe
+) {
     worker_.process.report(AttemptOutcome{
         provider.name,
         provider.etag,
-        record_.upstream_model.empty() ? record_.model : record_.upstream_model,
+        std::string(model_sent(record_.upstream_model)),
         record_.request_id,
         good,
-        verdict.failure,
+        good ? FailureClass::kNone : verdict.failure,
         verdict.counted,
         verdict.http_status,
         attempt_began_,
         unix_now(),
         verdict.retry_at,
         verdict.detail,
+        probe == nullptr ? std::string() : probe->id(),
+        probe == nullptr ? 0 : probe->epoch(),
+        verdict.local_origin,
     });
 }
 

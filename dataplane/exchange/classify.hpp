@@ -18,6 +18,7 @@ struct Verdict {
     bool try_next = false;    // another candidate may do better; else the answer is the client's
     unsigned http_status = 0;
     UnixMs retry_at = 0;      // told by the provider; 0: not told
+    bool local_origin = false;  // no connection stood: it may as well be our way out
     std::string detail;       // redacted words, without the provider's credential
 };
 

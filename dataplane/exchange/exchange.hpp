@@ -93,9 +93,13 @@ class Exchange {
     boost::asio::awaitable<ConnectFailure> connect(const Provider& provider, PooledConnection& connection);
     boost::asio::awaitable<Asked> ask(PooledConnection connection, const Provider& provider);
     void let_go();
-    bool moves_on(const Verdict& verdict, const Provider& provider) const;
+    bool moves_on(const Verdict& verdict, const Candidate& candidate) const;
     void keep_session(const Provider& provider);
-    void note(const Provider& provider, const Verdict& verdict);
+    void note(const Provider& provider, const Verdict& verdict, const ProbeTicket* probe = nullptr);
+    void report(const Provider& provider, const Verdict& verdict, bool good, const ProbeTicket* probe);
+    std::string_view model_sent(std::string_view candidates_model) const {
+        return candidates_model.empty() ? std::string_view(record_.model) : candidates_model;
+    }
     boost::asio::awaitable<void> simulate_delay();
 
     // judge.cpp

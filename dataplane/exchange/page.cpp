@@ -23,10 +23,10 @@ LocalFailure page_error(unsigned status, std::string type, std::string message) 
     return {Outcome::kBadRequest, std::move(error)};
 }
 
-std::size_t count_healthy(const Snapshot& snapshot, const HealthView& health, UnixMs now) {
+std::size_t count_healthy(const Snapshot& snapshot, const HealthView& health) {
     std::size_t healthy = 0;
     for (const auto& provider : snapshot.providers) {
-        if (!health.benched(provider->slot, now)) ++healthy;
+        if (!health.benched(provider->slot)) ++healthy;
     }
     return healthy;
 }
@@ -35,7 +35,7 @@ std::size_t count_healthy(const Snapshot& snapshot, const HealthView& health, Un
 
 net::awaitable<void> Exchange::serve_page() {
     record_.outcome = Outcome::kLocal;
-    std::size_t healthy = count_healthy(*snapshot_, *health_, record_.at);
+    std::size_t healthy = count_healthy(*snapshot_, *health_);
     if (operation_ == Operation::kInfo) {
         std::string body = "{\"service\":";
         append_json_string(body, settings().app_name);

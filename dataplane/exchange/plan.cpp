@@ -21,6 +21,9 @@ Plan Exchange::make_plan() {
         *snapshot_,
         *health_,
         match_routes(*snapshot_, fields_.model),
+        fields_.model,
+        // Counting tokens says nothing about the health of inference.
+        operation_ == Operation::kMessages,
         fields_.provider ? std::string_view(*fields_.provider) : std::string_view(),
         session_.key,
         sticky,

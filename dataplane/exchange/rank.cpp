@@ -29,6 +29,11 @@ double share(SessionKey session, std::string_view provider) {
     return (static_cast<double>(hash >> 11) + 0.5) / 9007199254740992.0;
 }
 
+// The session's place in a provider's ramp, 0 to 99: independent of its share, and the same on every data plane.
+unsigned draw_of(SessionKey session, std::string_view provider) {
+    return static_cast<unsigned>(share(session ^ 0x5bf03635dcd0f1a7ULL, provider) * 100.0);
+}
+
 double weight_of(const RouteTarget& target) {
     return target.provider->weight == 0 ? 1.0 : target.provider->weight;
 }
@@ -95,34 +100,63 @@ bool planned(const Plan& plan, const RouteTarget& target) {
     });
 }
 
-void skip(Plan& plan, const Provider* provider, std::string why, UnixMs until) {
+void skip(
+    Plan& plan, const Provider* provider, std::string_view model, std::string why, UnixMs until
+) {
     for (const SkippedCandidate& one : plan.skipped) {
         if (one.provider == provider) return;
     }
-    plan.skipped.push_back({provider, std::move(why), until});
+    plan.skipped.push_back({provider, model, std::move(why), until});
 }
 
-enum class Accept { kHealthy, kBenched };
+Admission admission_of(const RankInput& input, const Provider& provider, std::string_view model) {
+    if (model.empty()) model = input.model;
+    unsigned draw = draw_of(input.session, provider.name);
+    Admission admission = input.health.admit(provider.slot, model, draw);
+    if (admission.gate == Gate::kProbe && !input.may_probe) {
+        admission.gate = Gate::kShut;
+        admission.probe = nullptr;
+    }
+    return admission;
+}
+
+// Which of a route's targets are taken.
+enum class Accept { kHealthy, kRamping, kBenched };
+
+bool accepted(Gate gate, Accept accept) {
+    switch (accept) {
+        case Accept::kHealthy: return gate == Gate::kOpen || gate == Gate::kProbe;
+        case Accept::kRamping: return gate == Gate::kLater;
+        case Accept::kBenched: return true;
+    }
+    return false;
+}
 
 void add_route(Plan& plan, const Route& route, const RankInput& input, Accept accept) {
     Targets targets;
     for (const RouteTarget& target : route.targets) {
         std::string reason = unusable(*target.provider, input.now);
         if (!reason.empty()) {
-            skip(plan, target.provider, std::move(reason), 0);
+            skip(plan, target.provider, target.model, std::move(reason), 0);
             continue;
         }
-        bool benched = input.health.benched(target.provider->slot, input.now);
-        if (benched && accept == Accept::kHealthy) {
-            const ProviderCondition* condition = input.health.find(target.provider->slot);
-            skip(plan, target.provider, condition->cause, condition->benched_until);
+        Admission admission = admission_of(input, *target.provider, target.model);
+        if (!accepted(admission.gate, accept)) {
+            const Condition* because = admission.because;
+            if (because != nullptr && accept == Accept::kHealthy) {
+                skip(plan, target.provider, target.model, because->cause, because->benched_until);
+            }
             continue;
         }
         if (!planned(plan, target)) targets.push_back(&target);
     }
     order(targets, route, input);
     for (const RouteTarget* target : targets) {
-        plan.candidates.push_back({target->provider, target->model});
+        plan.candidates.push_back({
+            target->provider,
+            target->model,
+            admission_of(input, *target->provider, target->model).probe,
+        });
     }
 }
 
@@ -132,7 +166,7 @@ Plan rank_pinned(const RankInput& input) {
     if (provider == nullptr) return plan;
     std::string reason = unusable(*provider, input.now);
     if (!reason.empty()) {
-        skip(plan, provider, std::move(reason), 0);
+        skip(plan, provider, {}, std::move(reason), 0);
         return plan;
     }
     std::string_view model;
@@ -144,7 +178,7 @@ Plan rank_pinned(const RankInput& input) {
         model = target->model;
         break;
     }
-    plan.candidates.push_back({provider, model});
+    plan.candidates.push_back({provider, model, admission_of(input, *provider, model).probe});
     return plan;
 }
 
@@ -154,6 +188,7 @@ Plan rank(const RankInput& input) {
     if (!input.pinned_provider.empty()) return rank_pinned(input);
     Plan plan;
     for (const Route* route : input.routes) add_route(plan, *route, input, Accept::kHealthy);
+    for (const Route* route : input.routes) add_route(plan, *route, input, Accept::kRamping);
     if (plan.candidates.empty()) {
         for (const Route* route : input.routes) add_route(plan, *route, input, Accept::kBenched);
         plan.panic = !plan.candidates.empty();

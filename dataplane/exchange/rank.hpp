@@ -14,10 +14,12 @@ namespace balancer::dataplane {
 struct Candidate {
     const Provider* provider = nullptr;
     std::string_view model;  // to send; empty: the client's own. Points into the snapshot
+    ProbeTicket* probe = nullptr;  // half-open: usable by whoever takes this. Points into the health view
 };
 
 struct SkippedCandidate {
     const Provider* provider = nullptr;
+    std::string_view model;  // as in Candidate
     std::string why;
     UnixMs until = 0;  // 0: not a matter of time
 };
@@ -26,6 +28,8 @@ struct RankInput {
     const Snapshot& snapshot;
     const HealthView& health;
     std::vector<const Route*> routes;      // as match_routes gives them
+    std::string_view model;                // as the client asked for it
+    bool may_probe = true;                 // its outcome would say something about health
     std::string_view pinned_provider;      // empty: none
     SessionKey session = 0;
     std::uint16_t sticky_provider = 0;     // StickyTable::find
@@ -44,7 +48,8 @@ struct Plan {
 };
 
 // Usable candidates of the first route that has any, then those of the routes behind it (overflow). A sticky
-// provider goes first inside its route. A pinned provider is the only candidate, benched or not.
+// provider goes first inside its route. Providers in a ramp into which this session does not come yet stand behind all
+// others. A pinned provider is the only candidate, benched or not.
 Plan rank(const RankInput& input);
 
 }  // namespace balancer::dataplane

@@ -99,14 +99,13 @@ net::awaitable<void> Exchange::give_up(const Plan& plan) {
     UnixMs now = unix_now();
     UnixMs soonest = 0;  // now, when a provider that is not benched has failed: the next try may do
     bool benched_all = true;
-    auto consider = [&](const Provider& provider) {
-        const ProviderCondition* condition = worker_.health->find(provider.slot);
-        UnixMs until = condition == nullptr ? 0 : condition->benched_until;
+    auto consider = [&](const Provider& provider, std::string_view model) {
+        UnixMs until = worker_.health->benched_until(provider.slot, model_sent(model));
         benched_all = benched_all && until > now;
         if (until > now && (soonest == 0 || until < soonest)) soonest = until;
     };
-    for (const Candidate& candidate : plan.candidates) consider(*candidate.provider);
-    for (const SkippedCandidate& skipped : plan.skipped) consider(*skipped.provider);
+    for (const Candidate& candidate : plan.candidates) consider(*candidate.provider, candidate.model);
+    for (const SkippedCandidate& skipped : plan.skipped) consider(*skipped.provider, skipped.model);
     error.retry_after_seconds = benched_all && soonest > now ? (soonest - now + 999) / 1000 : 1;
     std::string words;
     for (const wire::AttemptNote& note : record_.failed_attempts) {

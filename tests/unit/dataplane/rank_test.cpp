@@ -2,12 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 
 #include "dataplane/exchange/match_route.hpp"
 
 namespace balancer::dataplane {
 namespace {
+
+constexpr UnixMs kNow = 1'000;
 
 class Rank : public testing::Test {
   protected:
@@ -17,6 +20,7 @@ class Rank : public testing::Test {
     double chance_ = 0;
     std::uint16_t sticky_ = 0;
     std::string pin_;
+    bool may_probe_ = true;
 
     Provider& add(const std::string& name, std::uint32_t weight = 0) {
         auto provider = std::make_unique<Provider>();
@@ -38,12 +42,16 @@ class Rank : public testing::Test {
         return snapshot_.routes.back();
     }
     void bench(const std::string& name, UnixMs until) {
+        condition(name).benched = until > kNow;
+        condition(name).benched_until = until;
+    }
+    ProviderCondition& condition(const std::string& name) {
         health_.by_slot.resize(snapshot_.providers.size());
-        health_.by_slot[snapshot_.find_provider(name)->slot.value()].benched_until = until;
+        return health_.by_slot[snapshot_.find_provider(name)->slot.value()];
     }
     Plan plan(const std::string& model, SessionKey session = 1) {
         return rank(RankInput{
-            snapshot_, health_, match_routes(snapshot_, model), pin_, session, sticky_, 1'000,
+            snapshot_, health_, match_routes(snapshot_, model), model, may_probe_, pin_, session, sticky_, kNow,
             [this](const Route&) { return turn_++; }, [this] { return chance_; },
         });
     }
@@ -147,6 +155,68 @@ TEST_F(Rank, WhoCannotSendACredentialIsSkippedWithTheReason) {
     ASSERT_EQ(made.candidates.size(), 1u);
     EXPECT_EQ(made.candidates[0].provider->name, "d");
     EXPECT_EQ(made.skipped.size(), 3u);
+}
+
+TEST_F(Rank, AHalfOpenProviderIsACandidateWhileItsTicketIsFree) {
+    add("a");
+    add("b");
+    route("*", {{"a", 1}, {"b", 2}});
+    bench("a", 2'000);
+    auto ticket = std::make_shared<ProbeTicket>("p-1", 7);
+    condition("a").probe = ticket;
+    Plan made = plan("m");
+    ASSERT_EQ(made.candidates.size(), 2u);
+    EXPECT_EQ(made.candidates[0].probe, ticket.get());
+    EXPECT_EQ(made.candidates[1].probe, nullptr);
+    may_probe_ = false;
+    EXPECT_EQ(order("m"), "b") << "counting tokens proves nothing";
+    may_probe_ = true;
+    EXPECT_TRUE(ticket->take());
+    EXPECT_EQ(order("m"), "b") << "another request tries it already";
+    ticket->give_back();
+    EXPECT_EQ(order("m"), "a b");
+}
+
+TEST_F(Rank, AModelThatIsBenchedLeavesTheOthersOfItsProvider) {
+    add("a");
+    add("b");
+    route("claude-*", {{"a", 1}, {"b", 2}});
+    Condition benched;
+    benched.benched = true;
+    condition("a").models.push_back({"claude-opus", benched});
+    EXPECT_EQ(order("claude-opus"), "b");
+    EXPECT_EQ(order("claude-haiku"), "a b");
+    // What counts is the name that is sent.
+    route("mapped", {{"a", 1}, {"b", 2}}).targets[0].model = "claude-opus";
+    EXPECT_EQ(order("mapped"), "b");
+}
+
+TEST_F(Rank, InARampSessionsComeBackByShareAndKeepTheirPlace) {
+    add("a");
+    add("b");
+    route("*", {{"a", 1}, {"b", 2}});
+    auto first_at_a = [&](unsigned percent) {
+        condition("a").admit_percent = percent;
+        std::vector<SessionKey> in;
+        for (SessionKey session = 1; session <= 5'000; ++session) {
+            SessionKey key = session * 0x9e3779b97f4a7c15ULL;
+            std::string names = order("m", key);
+            EXPECT_TRUE(names == "a b" || names == "b a") << names;
+            if (names == "a b") in.push_back(key);
+        }
+        return in;
+    };
+    std::vector<SessionKey> tenth = first_at_a(10);
+    std::vector<SessionKey> half = first_at_a(50);
+    EXPECT_NEAR(static_cast<double>(tenth.size()), 500, 100);
+    EXPECT_NEAR(static_cast<double>(half.size()), 2'500, 200);
+    for (SessionKey key : tenth) {
+        EXPECT_TRUE(std::find(half.begin(), half.end(), key) != half.end()) << "it went back out";
+    }
+    bench("b", 2'000);
+    condition("a").admit_percent = 10;
+    EXPECT_FALSE(plan("m").panic) << "a provider in its ramp is better than none";
+    EXPECT_EQ(order("m", 1), "a");
 }
 
 TEST_F(Rank, AProviderInTwoRoutesIsTriedOnce) {

@@ -11,15 +11,11 @@ using test::replaced;
 
 class ControlPlaneTest : public test::ControlPlaneTest {
   protected:
-    // alpha's circuit is open after this.
-    void open_alpha() {
-        std::string etag = view("alpha").provider().etag();
-        // HealthRecord wants each failure to come of an attempt younger than the last one, so the
-        // second has to begin in a later millisecond than the first was recorded.
-        for (int i = 0; i < 1000 && view("alpha").health().circuit() != v1::CIRCUIT_OPEN; ++i) {
-            fail("alpha", etag);
-        }
-        ASSERT_EQ(view("alpha").health().circuit(), v1::CIRCUIT_OPEN);
+    // beta's circuit is open after this. (alpha is alone on a route, and never taken out.)
+    void open_beta() {
+        std::string etag = view("beta").provider().etag();
+        for (int i = 0; i < 2; ++i) fail("beta", etag);
+        ASSERT_EQ(view("beta").health().circuit(), v1::CIRCUIT_OPEN);
     }
 };
 
@@ -183,27 +179,60 @@ TEST_F(ControlPlaneTest, AnUnknownProviderIsNamedWithThoseThereAre) {
 
 TEST_F(ControlPlaneTest, ReportsOpenACircuitAndAResetClosesIt) {
     start(config_yaml());
-    open_alpha();
+    open_beta();
     EXPECT_EQ(plane_->status().providers_healthy(), 1U);
-    EXPECT_FALSE(view("alpha").recent_failures().empty());
+    EXPECT_FALSE(view("beta").recent_failures().empty());
     v1::ResetProviderRequest request;
-    request.set_name("alpha");
+    request.set_name("beta");
     std::uint64_t seq = plane_->publisher().head().seq();
     Result<v1::ChangeResponse> answer = plane_->reset_provider(request);
     ASSERT_TRUE(answer.has_value());
     EXPECT_TRUE(answer->changed());
     EXPECT_GT(plane_->publisher().head().seq(), seq);
-    EXPECT_EQ(view("alpha").health().circuit(), v1::CIRCUIT_CLOSED);
-    EXPECT_EQ(view("alpha").health().failure_count(), 0U);
+    EXPECT_EQ(view("beta").health().circuit(), v1::CIRCUIT_CLOSED);
+    EXPECT_EQ(view("beta").health().failure_count(), 0U);
 }
 
 TEST_F(ControlPlaneTest, AReloadKeepsHealth) {
     start(config_yaml());
-    open_alpha();
+    open_beta();
     EXPECT_EQ(
         reload(replaced(config_yaml(), "priority: 2", "priority: 5")).result, ReloadResult::kChanged
     );
-    EXPECT_EQ(view("alpha").health().circuit(), v1::CIRCUIT_OPEN);
+    EXPECT_EQ(view("beta").health().circuit(), v1::CIRCUIT_OPEN);
+}
+
+TEST_F(ControlPlaneTest, TheLastProviderOfARouteStaysInUseAndIsShownAsUnhealthy) {
+    start(config_yaml());
+    std::string etag = view("alpha").provider().etag();
+    for (int i = 0; i < 2; ++i) fail("alpha", etag);
+    v1::ProviderHealth health = view("alpha").health();
+    EXPECT_EQ(health.circuit(), v1::CIRCUIT_CLOSED);
+    EXPECT_TRUE(health.spared());
+    EXPECT_NE(health.cause().find("route 'solo'"), std::string::npos) << health.cause();
+    EXPECT_EQ(plane_->status().providers_healthy(), 1U);
+}
+
+TEST_F(ControlPlaneTest, DisablingTheOthersBringsAnOpenProviderBack) {
+    start(config_yaml());
+    open_beta();
+    ASSERT_TRUE(set_enabled("alpha", false).has_value());
+    EXPECT_EQ(view("beta").health().circuit(), v1::CIRCUIT_CLOSED);
+    EXPECT_TRUE(view("beta").health().spared());
+}
+
+TEST_F(ControlPlaneTest, TheHistoryOfAProviderIsKept) {
+    start(config_yaml());
+    open_beta();
+    v1::ResetProviderRequest request;
+    request.set_name("beta");
+    ASSERT_TRUE(plane_->reset_provider(request).has_value());
+    v1::ProviderView beta = view("beta");
+    ASSERT_EQ(beta.health_history_size(), 2);
+    EXPECT_EQ(beta.health_history(0).to(), v1::CIRCUIT_CLOSED);
+    EXPECT_EQ(beta.health_history(0).cause(), "reset by hand");
+    EXPECT_EQ(beta.health_history(1).to(), v1::CIRCUIT_OPEN);
+    EXPECT_NE(beta.health_history(1).cause().find("upstream_5xx (HTTP 500)"), std::string::npos);
 }
 
 TEST_F(ControlPlaneTest, SignalsOfAnotherGenerationAreIgnored) {

@@ -61,15 +61,15 @@ TEST_F(PagesTest, ProvidersHasTheOriginalsShape) {
 
 TEST_F(PagesTest, ABenchedProviderIsUnhealthyWithCauseAndTime) {
     start(replaced(config_yaml(), "unhealthy_threshold: 2", "unhealthy_threshold: 1"));
-    fail("alpha", view("alpha").provider().etag());
-    json alpha = json::parse(ask("GET", "/providers").body())["providers"][0];
-    EXPECT_EQ(alpha["status"], "unhealthy");
-    EXPECT_EQ(alpha["healthy"], false);
-    EXPECT_EQ(alpha["failure_count"], 1);
+    fail("beta", view("beta").provider().etag());
+    json beta = json::parse(ask("GET", "/providers").body())["providers"][1];
+    EXPECT_EQ(beta["status"], "unhealthy");
+    EXPECT_EQ(beta["healthy"], false);
+    EXPECT_EQ(beta["failure_count"], 1);
     double now = static_cast<double>(unix_now()) / 1000;
-    EXPECT_NEAR(alpha["last_failure_time"].get<double>(), now, 60);
-    EXPECT_GT(alpha["open_until"].get<double>(), now);
-    EXPECT_NE(alpha["cause"], "");
+    EXPECT_NEAR(beta["last_failure_time"].get<double>(), now, 60);
+    EXPECT_GT(beta["open_until"].get<double>(), now);
+    EXPECT_NE(beta["cause"], "");
 }
 
 TEST_F(PagesTest, ProvidersGivesNoSecretAway) {
@@ -124,7 +124,7 @@ TEST_F(PagesTest, ReadyOnlyWithAConfigurationInForce) {
 
 TEST_F(PagesTest, MetricsTellStateAndNoSecret) {
     start(replaced(config_yaml(), "unhealthy_threshold: 2", "unhealthy_threshold: 1"));
-    fail("alpha", view("alpha").provider().etag());
+    fail("beta", view("beta").provider().etag());
     fail("alpha", "an older etag");
     v1::ReportRequest report;
     v1::Counters& counters = *report.add_counters();
@@ -140,9 +140,15 @@ TEST_F(PagesTest, MetricsTellStateAndNoSecret) {
              "balancer_cp_snapshot_epoch 7\n",
              "balancer_cp_config_reloads_total{result=\"refused\"} 1\n",
              "balancer_cp_config_last_reload_ok 0\n",
-             "balancer_cp_provider_circuit{provider=\"alpha\",state=\"open\"} 1\n",
-             "balancer_cp_provider_circuit{provider=\"beta\",state=\"closed\"} 1\n",
-             "balancer_cp_provider_failure_count{provider=\"alpha\"} 1\n",
+             "balancer_cp_provider_circuit{provider=\"beta\",state=\"open\"} 1\n",
+             "balancer_cp_provider_circuit{provider=\"alpha\",state=\"closed\"} 1\n",
+             "balancer_cp_provider_transitions_total{provider=\"beta\",to=\"open\"} 1\n",
+             "balancer_cp_provider_spared{provider=\"alpha\"} 0\n",
+             "balancer_cp_provider_models_open{provider=\"alpha\"} 0\n",
+             "balancer_cp_data_planes_suspect 0\n",
+             "balancer_cp_data_planes_standing_aside 0\n",
+             "balancer_cp_probes_total{result=\"granted\"} 0\n",
+             "balancer_cp_provider_failure_count{provider=\"beta\"} 1\n",
              "balancer_cp_provider_enabled{provider=\"gamma\"} 0\n",
              "balancer_cp_provider_attempts_total{provider=\"alpha\"} 5\n",
              "balancer_cp_provider_failures_total{provider=\"alpha\",class=\"upstream_5xx\"} 1\n",

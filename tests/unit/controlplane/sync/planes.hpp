@@ -50,6 +50,7 @@ class ControlPlane {
         std::uint64_t epoch = 1, int port = 0, controlplane::PublisherTimes times = brisk()
     )
         : log_("controlplane"),
+          merger_(epoch, [] { return 0.0; }),
           publisher_(loop_, log_, version(epoch, 0), "cp", times),
           service_(
               loop_,
@@ -111,17 +112,21 @@ class ControlPlane {
 
     void publish(const v1::ConfigSection& section) {
         on_loop([&] {
-            merger_.configure(section);
+            merger_.configure(section, unix_now());
             publisher_.publish_config(section, {}, "test");
-            publisher_.publish_health(merger_.section(unix_now()), "test");
+            publisher_.publish_health(merger_.section(), "test");
         });
     }
 
     void reset(const std::string& provider) {
         on_loop([&] {
             merger_.reset(provider, unix_now());
-            publisher_.publish_health(merger_.section(unix_now()), "reset");
+            publisher_.publish_health(merger_.section(), "reset");
         });
+    }
+
+    void set_standing(const std::string& dp_id, controlplane::Standing standing) {
+        on_loop([&] { publisher_.set_standings({{dp_id, standing}}); });
     }
 
     std::vector<v1::DataPlaneView> rows() {
@@ -135,7 +140,7 @@ class ControlPlane {
     }
 
     v1::ProviderHealth health(int index) {
-        return on_loop([&] { return merger_.section(unix_now()).providers(index); });
+        return on_loop([&] { return merger_.section().providers(index); });
     }
 
     std::uint64_t attempts(const std::string& provider) {
@@ -151,12 +156,13 @@ class ControlPlane {
         const std::string& dp_id, const std::string& instance, const v1::ReportRequest& report
     ) {
         bool changed = false;
+        merger_.set_members(publisher_.members());
         for (const v1::Signal& signal : report.signals()) {
             ++signals_taken_;
             changed = merger_.signal(dp_id, signal, unix_now()) || changed;
         }
-        merger_.counters(dp_id, instance, report.counters());
-        if (changed) publisher_.publish_health(merger_.section(unix_now()), "report");
+        merger_.counters(dp_id, instance, report.counters(), unix_now());
+        if (changed) publisher_.publish_health(merger_.section(), "report");
     }
 
     boost::asio::io_context loop_{1};
@@ -217,7 +223,7 @@ class DataPlane {
 
     bool wait_until_benched(const std::string& provider) {
         return wait_for_condition(provider, [](const ProviderCondition& condition) {
-            return condition.benched_until > unix_now();
+            return condition.benched;
         });
     }
 

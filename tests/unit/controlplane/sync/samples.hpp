@@ -23,11 +23,15 @@ inline v1::ConfigSection config(const std::vector<std::string>& providers) {
         provider.set_credential_ref(name);
         provider.set_enabled(true);
         provider.set_etag(name + "-1");
+        // Its own route, with all the others behind it: a sole provider is never taken out.
         v1::Route& route = *section.add_routes();
         route.set_pattern(name + "-model");
-        v1::RouteTarget& target = *route.add_targets();
-        target.set_provider(name);
-        target.set_enabled(true);
+        for (const std::string& other : providers) {
+            v1::RouteTarget& target = *route.add_targets();
+            target.set_provider(other);
+            target.set_priority(other == name ? 1 : 2);
+            target.set_enabled(true);
+        }
     }
     v1::HealthPolicy& policy = *section.mutable_settings()->mutable_health();
     policy.set_failure_cooldown_ms(60'000);

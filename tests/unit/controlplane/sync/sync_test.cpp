@@ -133,24 +133,28 @@ TEST(SyncTest, ADataPlaneDoesNotFollowAnOlderEpoch) {
     EXPECT_FALSE(dp.snapshot()->find_provider("b"));
 }
 
-TEST(SyncTest, WhatOneDataPlaneSeesReachesBoth) {
+// Two failures, one after the other.
+void fail_twice(DataPlane& dp, const std::string& provider) {
+    UnixMs now = unix_now();
+    dp.control().report(samples::failure(provider, now));
+    dp.control().report(samples::failure(provider, now + 100));
+}
+
+TEST(SyncTest, WhatAQuorumSeesReachesTheThird) {
     ControlPlane cp;
     cp.publish({"a", "b"});
     DataPlane one("dp-1", cp.address());
     DataPlane two("dp-2", cp.address());
-    ASSERT_TRUE(one.wait_for_provider("a"));
-    ASSERT_TRUE(two.wait_for_provider("a"));
+    DataPlane three("dp-3", cp.address());
+    for (DataPlane* dp : {&one, &two, &three}) ASSERT_TRUE(dp->wait_for_provider("a"));
+    ASSERT_TRUE(eventually([&] { return cp.in_sync(3); }));
 
-    UnixMs now = unix_now();
-    one.control().report(samples::failure("a", now));
-    ASSERT_TRUE(eventually([&] { return cp.health(0).failure_count() == 1; }));
-    EXPECT_TRUE(two.wait_for_condition("a", [](const auto& a) { return a.watch_success; }));
-    AttemptOutcome second = samples::failure("a", unix_now());
-    second.started_at = unix_now() + 1;  // after the first was recorded, by every clock
-    two.control().report(second);
-
-    EXPECT_TRUE(one.wait_until_benched("a"));
-    EXPECT_TRUE(two.wait_until_benched("a"));
+    fail_twice(one, "a");
+    ASSERT_TRUE(one.wait_until_benched("a"));
+    ASSERT_TRUE(eventually([&] { return cp.health(0).failure_count() == 2; }));
+    EXPECT_EQ(cp.health(0).circuit(), v1::CIRCUIT_CLOSED) << "one of three benches for itself only";
+    fail_twice(two, "a");
+    EXPECT_TRUE(three.wait_until_benched("a"));
     EXPECT_EQ(cp.health(0).circuit(), v1::CIRCUIT_OPEN);
     EXPECT_EQ(cp.health(1).circuit(), v1::CIRCUIT_CLOSED);
 }
@@ -166,13 +170,13 @@ TEST(SyncTest, TheLocalBreakerActsWithoutAControlPlane) {
     limited.retry_at = unix_now() + 200;
     dp.control().report(limited);
     EXPECT_TRUE(dp.wait_until_benched("a"));
-    // The view is posted again when the time is over.
-    EXPECT_TRUE(dp.wait_for_condition("a", [](const auto& a) { return a.benched_until == 0; }));
+    // The view is posted again when the time is over: one request may try.
+    EXPECT_TRUE(dp.wait_for_condition("a", [](const auto& a) { return a.probe != nullptr; }));
 }
 
 TEST(SyncTest, AResetReachesTheLocalRecords) {
     ControlPlane cp;
-    cp.publish({"a"});
+    cp.publish({"a", "b"});
     DataPlane dp("dp-1", cp.address());
     ASSERT_TRUE(dp.wait_for_provider("a"));
     ASSERT_TRUE(eventually([&] { return cp.in_sync(1); }));
@@ -183,7 +187,22 @@ TEST(SyncTest, AResetReachesTheLocalRecords) {
     ASSERT_TRUE(dp.wait_until_benched("a"));
     ASSERT_TRUE(eventually([&] { return cp.health(0).circuit() == v1::CIRCUIT_OPEN; }));
     cp.reset("a");
-    EXPECT_TRUE(dp.wait_for_condition("a", [](const auto& a) { return a.benched_until == 0; }));
+    EXPECT_TRUE(dp.wait_for_condition("a", [](const auto& a) { return !a.benched; }));
+}
+
+TEST(SyncTest, ASuspectStandsAsideByLeaveOnlyAndWhileTheStreamLasts) {
+    auto cp = std::make_unique<ControlPlane>();
+    cp->publish({"a"});
+    DataPlane dp("dp-1", cp->address());
+    ASSERT_TRUE(dp.wait_for_provider("a"));
+    cp->set_standing("dp-1", {1, "it fails", false});
+    ASSERT_TRUE(eventually([&] { return cp->rows().at(0).suspect(); }));
+    EXPECT_EQ(dp.control().status().stand_aside, "");
+    cp->set_standing("dp-1", {1, "it fails", true});
+    EXPECT_TRUE(eventually([&] { return dp.control().status().stand_aside == "it fails"; }));
+    EXPECT_TRUE(cp->rows().at(0).may_turn_unready());
+    cp.reset();
+    EXPECT_TRUE(eventually([&] { return dp.control().status().stand_aside.empty(); }));
 }
 
 TEST(SyncTest, SignalsOfTheTimeWithoutAControlPlaneArriveOnce) {

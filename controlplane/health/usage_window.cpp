@@ -1,0 +1,90 @@
+#include "controlplane/health/usage_window.hpp"
+
+#include <algorithm>
+
+namespace balancer::controlplane {
+namespace {
+
+// Samples closer than this are one: counters may come with every burst of signals.
+constexpr UnixMs kSampleGap = 1'000;
+
+Usage usage_of(const v1::Counters& counters) {
+    Usage usage{counters.attempts(), 0};
+    for (const auto& [failure, count] : counters.failures()) {
+        if (failure != v1::FAILURE_CLASS_CLIENT) usage.failures += count;
+    }
+    return usage;
+}
+
+}  // namespace
+
+void UsageWindow::take(
+    std::string_view dp_id,
+    std::string_view instance_id,
+    const google::protobuf::RepeatedPtrField<v1::Counters>& counters,
+    UnixMs now
+) {
+    Process& process = processes_[std::string(dp_id)];
+    if (process.instance_id != instance_id) {
+        process.instance_id = instance_id;
+        for (auto& [provider, series] : process.by_provider) series.samples.clear();
+    }
+    process.heard = now;
+    for (const v1::Counters& told : counters) {
+        append(process.by_provider[told.provider()], usage_of(told), now);
+    }
+}
+
+void UsageWindow::touch(std::string_view dp_id, std::string_view provider, UnixMs now) {
+    Process& process = processes_[std::string(dp_id)];
+    process.heard = now;
+    process.by_provider[std::string(provider)].last_use = now;
+}
+
+void UsageWindow::append(Series& series, const Usage& total, UnixMs now) {
+    std::deque<Sample>& samples = series.samples;
+    Usage known = samples.empty() ? Usage() : samples.back().total;
+    // Reports can overtake each other around a reconnect; counters only grow.
+    Usage grown{std::max(known.attempts, total.attempts), std::max(known.failures, total.failures)};
+    if (!samples.empty() && grown.attempts > known.attempts) series.last_use = now;
+    bool close = samples.size() >= 2 && now - samples[samples.size() - 2].at < kSampleGap;
+    if (close) {
+        samples.back() = Sample{now, grown};
+    } else {
+        samples.push_back(Sample{now, grown});
+    }
+    while (samples.size() > 2 && samples[1].at <= now - kLength.count()) samples.pop_front();
+}
+
+Usage UsageWindow::recent(std::string_view dp_id, std::string_view provider, UnixMs now) const {
+    auto process = processes_.find(dp_id);
+    if (process == processes_.end()) return {};
+    auto series = process->second.by_provider.find(provider);
+    if (series == process->second.by_provider.end()) return {};
+    const std::deque<Sample>& samples = series->second.samples;
+    if (samples.empty() || samples.back().at <= now - kLength.count()) return {};
+    auto base = samples.begin();
+    while (std::next(base) != samples.end() && std::next(base)->at <= now - kLength.count()) ++base;
+    return Usage{
+        samples.back().total.attempts - base->total.attempts,
+        samples.back().total.failures - base->total.failures,
+    };
+}
+
+UnixMs UsageWindow::last_use(std::string_view dp_id, std::string_view provider) const {
+    auto process = processes_.find(dp_id);
+    if (process == processes_.end()) return 0;
+    UnixMs last = 0;
+    for (const auto& [name, series] : process->second.by_provider) {
+        if (provider.empty() || name == provider) last = std::max(last, series.last_use);
+    }
+    return last;
+}
+
+void UsageWindow::age(UnixMs now) {
+    std::erase_if(processes_, [&](const auto& item) {
+        return now - item.second.heard > kLength.count();
+    });
+}
+
+}  // namespace balancer::controlplane

@@ -1,0 +1,65 @@
+// What each data plane has tried at each provider lately, out of cumulative counters.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "balancer/v1/data_plane.pb.h"
+#include "base/clock.hpp"
+
+namespace balancer::controlplane {
+
+struct Usage {
+    std::uint64_t attempts = 0;
+    std::uint64_t failures = 0;  // but those of the clients' own making
+};
+
+// A pure core; lives in the Merger. The first counters of a process are where counting begins.
+class UsageWindow {
+  public:
+    static constexpr Milliseconds kLength{30'000};
+
+    void take(
+        std::string_view dp_id,
+        std::string_view instance_id,
+        const google::protobuf::RepeatedPtrField<v1::Counters>& counters,
+        UnixMs now
+    );
+
+    // A signal tells of a use before the counters do.
+    void touch(std::string_view dp_id, std::string_view provider, UnixMs now);
+
+    // Within kLength; nothing from a data plane that has not reported since.
+    Usage recent(std::string_view dp_id, std::string_view provider, UnixMs now) const;
+
+    // When this data plane last tried that provider, or any (an empty name), as far as counters
+    // tell; 0: never.
+    UnixMs last_use(std::string_view dp_id, std::string_view provider) const;
+
+    // Data planes that have not reported within kLength are forgotten.
+    void age(UnixMs now);
+
+  private:
+    struct Sample {
+        UnixMs at = 0;
+        Usage total;
+    };
+    struct Series {
+        std::deque<Sample> samples;
+        UnixMs last_use = 0;
+    };
+    struct Process {
+        std::string instance_id;
+        UnixMs heard = 0;
+        std::map<std::string, Series, std::less<>> by_provider;
+    };
+
+    static void append(Series& series, const Usage& total, UnixMs now);
+
+    std::map<std::string, Process, std::less<>> processes_;  // by dp_id
+};
+
+}  // namespace balancer::controlplane
