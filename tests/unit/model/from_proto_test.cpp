@@ -109,13 +109,16 @@ TEST(FromProto, SlotsOutliveReloads) {
 }
 
 TEST(FromProto, AnOutcomeSurvivesTheWire) {
-    AttemptOutcome outcome{"p", "e", "m", "r", false, FailureClass::kQuota, true, 402, 1, 2, 3, "d"};
+    AttemptOutcome outcome{"p", "e", "m", "r", false, FailureClass::kQuota, true, 402, 1, 2, 3, "d", "probe-1", 9, true};
     AttemptOutcome back = to_outcome(to_signal(outcome));
     EXPECT_EQ(back.provider, "p");
     EXPECT_EQ(back.failure, FailureClass::kQuota);
     EXPECT_TRUE(back.counted);
     EXPECT_EQ(back.http_status, 402u);
     EXPECT_EQ(back.retry_at, 3);
+    EXPECT_EQ(back.probe_id, "probe-1");
+    EXPECT_EQ(back.probe_epoch, 9u);
+    EXPECT_TRUE(back.local_origin);
     v1::Signal unknown = to_signal(outcome);
     unknown.set_failure(static_cast<v1::FailureClass>(99));
     EXPECT_EQ(to_outcome(unknown).failure, FailureClass::kProtocol);

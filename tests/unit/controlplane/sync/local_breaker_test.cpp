@@ -26,10 +26,14 @@ class LocalBreakerTest : public testing::Test {
         std::uint64_t generation,
         UnixMs until,
         std::uint32_t failures,
-        std::uint64_t epoch = 1
+        std::uint64_t epoch = 1,
+        UnixMs now = kNow
     ) {
         v1::HealthSection section;
         v1::ProviderHealth& health = *section.add_providers();
+        if (!lease_.probe_id().empty()) *health.mutable_probe() = lease_;
+        health.set_resets(resets_);
+        health.set_ramp_percent(10);
         health.set_provider("a");
         health.set_etag("a-1");
         health.set_circuit(circuit);
@@ -37,12 +41,27 @@ class LocalBreakerTest : public testing::Test {
         health.set_until_ms(until);
         health.set_failure_count(failures);
         health.set_cause("the fleet says so");
-        return breaker_.fleet(section, epoch);
+        return breaker_.fleet(section, epoch, now);
     }
 
-    ProviderCondition a(UnixMs now) {
-        auto view = breaker_.view(now);
+    ProviderCondition a() {
+        auto view = breaker_.view();
         return *view->find(snapshot_->find_provider("a")->slot);
+    }
+
+    void lease(const std::string& dp_id, const std::string& probe_id, UnixMs expires_at) {
+        lease_.set_dp_id(dp_id);
+        lease_.set_probe_id(probe_id);
+        lease_.set_epoch(1);
+        lease_.set_expires_at_ms(expires_at);
+    }
+
+    // The end of the probe that `a` has a ticket for.
+    bool probe_ends(bool ok, UnixMs at) {
+        AttemptOutcome outcome = ok ? samples::success("a", at) : samples::failure("a", at);
+        outcome.probe_id = a().probe->id();
+        outcome.probe_epoch = a().probe->epoch();
+        return breaker_.record(outcome, at);
     }
 
     void open_locally() {
@@ -52,42 +71,126 @@ class LocalBreakerTest : public testing::Test {
 
     ProviderSlots slots_;
     std::shared_ptr<const Snapshot> snapshot_;
-    LocalBreaker breaker_{slots_};
+    LocalBreaker breaker_{slots_, "dp-1", [] { return 0.5; }};
+    v1::ProbeLease lease_;
+    std::uint64_t resets_ = 0;
 };
 
 TEST_F(LocalBreakerTest, BenchesAtTheThreshold) {
     EXPECT_TRUE(breaker_.record(samples::failure("a", kNow), kNow));
-    EXPECT_EQ(a(kNow).benched_until, 0);
-    EXPECT_TRUE(a(kNow).watch_success);
+    EXPECT_FALSE(a().benched);
+    EXPECT_TRUE(a().watch_success);
     EXPECT_TRUE(breaker_.record(samples::failure("a", kNow + 100), kNow + 100));
-    EXPECT_EQ(a(kNow + 100).benched_until, kNow + 100 + 60'000);
-    EXPECT_EQ(a(kNow + 100).why, FailureClass::kOverloaded);
-    EXPECT_NE(a(kNow + 100).cause.find("2 of 2"), std::string::npos);
-    auto view = breaker_.view(kNow + 100);
-    EXPECT_FALSE(view->benched(snapshot_->find_provider("b")->slot, kNow + 100));
+    EXPECT_TRUE(a().benched);
+    EXPECT_EQ(a().benched_until, kNow + 100 + 60'000);
+    EXPECT_EQ(a().why, FailureClass::kOverloaded);
+    EXPECT_NE(a().cause.find("2 of 2"), std::string::npos);
+    EXPECT_FALSE(breaker_.view()->benched(snapshot_->find_provider("b")->slot));
 }
 
 TEST_F(LocalBreakerTest, ASuccessHeardHereLiftsTheRecordHere) {
     open_locally();
     EXPECT_TRUE(breaker_.record(samples::success("a", kNow + 500), kNow + 500));
-    EXPECT_EQ(a(kNow + 500).benched_until, 0);
-    EXPECT_FALSE(a(kNow + 500).watch_success);
+    EXPECT_FALSE(a().benched);
+    EXPECT_FALSE(a().watch_success);
 }
 
-TEST_F(LocalBreakerTest, TheLaterOfLocalAndFleetCounts) {
+TEST_F(LocalBreakerTest, ARefusedKeyBenchesAtOnceAndALimitItsModelOnly) {
+    AttemptOutcome refused = samples::failure("a", kNow);
+    refused.failure = FailureClass::kAuth;
+    EXPECT_TRUE(breaker_.record(refused, kNow));
+    EXPECT_TRUE(a().benched);
+
+    AttemptOutcome limited = samples::failure("b", kNow);
+    limited.failure = FailureClass::kRateLimited;
+    limited.model = "opus";
+    limited.retry_at = kNow + 5'000;
+    EXPECT_TRUE(breaker_.record(limited, kNow));
+    auto view = breaker_.view();
+    ProviderSlot b = snapshot_->find_provider("b")->slot;
+    EXPECT_EQ(view->admit(b, "opus", 0).gate, Gate::kShut);
+    EXPECT_EQ(view->admit(b, "haiku", 0).gate, Gate::kOpen);
+    EXPECT_EQ(view->benched_until(b, "opus"), kNow + 5'000);
+}
+
+TEST_F(LocalBreakerTest, ModelsOfClientsMakingAreBounded) {
+    AttemptOutcome overloaded = samples::failure("a", kNow);
+    for (int i = 0; i < 1'000; ++i) {
+        overloaded.model = "m" + std::to_string(i);
+        breaker_.record(overloaded, kNow);
+    }
+    EXPECT_EQ(a().models.size(), LocalBreaker::kModelsMax);
+    EXPECT_TRUE(breaker_.age(kNow + 400'000));
+    overloaded.model = "late";
+    EXPECT_TRUE(breaker_.record(overloaded, kNow + 400'000)) << "old ones make room";
+}
+
+TEST_F(LocalBreakerTest, WhileTheFleetHasItOutItsTimeRules) {
     open_locally();
-    EXPECT_TRUE(fleet(v1::CIRCUIT_OPEN, 2, kNow + 10'000, 2));
-    EXPECT_EQ(a(kNow + 200).benched_until, kNow + 100 + 60'000);
     EXPECT_TRUE(fleet(v1::CIRCUIT_OPEN, 2, kNow + 90'000, 3));
-    EXPECT_EQ(a(kNow + 200).benched_until, kNow + 90'000);
-    EXPECT_EQ(a(kNow + 200).cause, "the fleet says so");
+    EXPECT_TRUE(a().benched);
+    EXPECT_EQ(a().benched_until, kNow + 90'000);
+    EXPECT_EQ(a().cause, "the fleet says so");
     EXPECT_FALSE(fleet(v1::CIRCUIT_OPEN, 2, kNow + 90'000, 3)) << "nothing new";
+    // The time alone does not bring it back: somebody is to try it first.
+    breaker_.age(kNow + 100'000);
+    EXPECT_TRUE(a().benched);
+    EXPECT_EQ(a().probe, nullptr);
 }
 
-TEST_F(LocalBreakerTest, FleetFailuresMakeASuccessNews) {
-    fleet(v1::CIRCUIT_CLOSED, 1, 0, 1);
-    EXPECT_TRUE(a(kNow).watch_success);
-    EXPECT_EQ(a(kNow).benched_until, 0);
+TEST_F(LocalBreakerTest, ATimeThatTheProviderToldHoldsWhateverTheFleetSays) {
+    AttemptOutcome limited = samples::failure("a", kNow);
+    limited.failure = FailureClass::kQuota;
+    limited.retry_at = kNow + 50'000;
+    breaker_.record(limited, kNow);
+    lease("dp-1", "1-1", kNow + 30'000);
+    fleet(v1::CIRCUIT_HALF_OPEN, 2, 0, 1);
+    EXPECT_TRUE(a().benched);
+    EXPECT_EQ(a().probe, nullptr);
+    EXPECT_EQ(a().benched_until, kNow + 50'000);
+}
+
+TEST_F(LocalBreakerTest, ALeaseIsForTheOneThatItNames) {
+    fleet(v1::CIRCUIT_OPEN, 2, kNow + 1'000, 2);
+    lease("dp-2", "1-1", kNow + 30'000);
+    fleet(v1::CIRCUIT_HALF_OPEN, 3, 0, 2);
+    EXPECT_TRUE(a().benched);
+    EXPECT_EQ(a().probe, nullptr);
+    lease("dp-1", "1-2", kNow + 60'000);
+    EXPECT_TRUE(fleet(v1::CIRCUIT_HALF_OPEN, 3, 0, 2));
+    ASSERT_NE(a().probe, nullptr);
+    EXPECT_EQ(a().probe->id(), "1-2");
+    std::shared_ptr<ProbeTicket> before = a().probe;
+    fleet(v1::CIRCUIT_HALF_OPEN, 3, 0, 4);
+    EXPECT_EQ(a().probe, before) << "told again, it is the same one";
+    EXPECT_EQ(breaker_.next_expiry(kNow), kNow + 60'000);
+    EXPECT_TRUE(breaker_.age(kNow + 60'000));
+    EXPECT_EQ(a().probe, nullptr) << "an expired lease lets nobody through";
+    EXPECT_TRUE(a().benched);
+}
+
+TEST_F(LocalBreakerTest, AProbesEndCountsOnceAndForItsOwnTicketOnly) {
+    lease("dp-1", "1-1", kNow + 30'000);
+    fleet(v1::CIRCUIT_HALF_OPEN, 3, 0, 2);
+    AttemptOutcome stranger = samples::failure("a", kNow + 100);
+    stranger.probe_id = "0-9";
+    stranger.probe_epoch = 1;
+    EXPECT_FALSE(breaker_.record(stranger, kNow + 100));
+    stranger.probe_id = "1-1";
+    stranger.probe_epoch = 0;
+    EXPECT_FALSE(breaker_.record(stranger, kNow + 100)) << "of another control plane's life";
+    std::shared_ptr<ProbeTicket> ticket = a().probe;
+    EXPECT_TRUE(probe_ends(true, kNow + 200));
+    EXPECT_EQ(a().probe, nullptr);
+    EXPECT_TRUE(a().benched) << "until the fleet says otherwise";
+    AttemptOutcome again = samples::success("a", kNow + 300);
+    again.probe_id = ticket->id();
+    again.probe_epoch = ticket->epoch();
+    EXPECT_FALSE(breaker_.record(again, kNow + 300));
+    lease_.Clear();
+    EXPECT_TRUE(fleet(v1::CIRCUIT_RAMP, 4, 0, 0));
+    EXPECT_FALSE(a().benched);
+    EXPECT_EQ(a().admit_percent, 10U);
 }
 
 TEST_F(LocalBreakerTest, IgnoresAnotherProviderGeneration) {
@@ -99,59 +202,126 @@ TEST_F(LocalBreakerTest, IgnoresAnotherProviderGeneration) {
     changed.mutable_providers(0)->set_etag("a-2");
     open_locally();
     configure(changed);
-    EXPECT_EQ(a(kNow + 200).benched_until, 0) << "a new generation starts clean";
+    EXPECT_FALSE(a().benched) << "a new generation starts clean";
     EXPECT_FALSE(fleet(v1::CIRCUIT_OPEN, 2, kNow + 90'000, 3));
-    EXPECT_EQ(a(kNow + 200).benched_until, 0);
+    EXPECT_FALSE(a().benched);
 }
 
 TEST_F(LocalBreakerTest, KeepsItsRecordOverAReload) {
     open_locally();
     configure(samples::config({"b", "a"}));
-    EXPECT_GT(a(kNow + 200).benched_until, kNow);
+    EXPECT_TRUE(a().benched);
 }
 
-TEST_F(LocalBreakerTest, AResetOfTheFleetVoidsTheLocalRecord) {
+TEST_F(LocalBreakerTest, TheFleetsProofVoidsTheLocalRecord) {
     fleet(v1::CIRCUIT_CLOSED, 1, 0, 0);
     open_locally();
-    // The same generation again is no reset, nor is a circuit that closed with its failures
+    // The same generation again proves nothing, nor does a circuit that closed with its failures
     // remembered.
     fleet(v1::CIRCUIT_CLOSED, 1, 0, 0);
-    EXPECT_GT(a(kNow + 200).benched_until, 0);
+    EXPECT_TRUE(a().benched);
     fleet(v1::CIRCUIT_CLOSED, 2, 0, 2);
-    EXPECT_GT(a(kNow + 200).benched_until, 0);
+    EXPECT_TRUE(a().benched);
     EXPECT_TRUE(fleet(v1::CIRCUIT_CLOSED, 3, 0, 0));
-    EXPECT_EQ(a(kNow + 200).benched_until, 0);
+    EXPECT_FALSE(a().benched);
 }
 
-TEST_F(LocalBreakerTest, AnotherEpochIsNoReset) {
+TEST_F(LocalBreakerTest, AnOperatorsResetVoidsEverything) {
+    fleet(v1::CIRCUIT_CLOSED, 1, 0, 0);
+    open_locally();
+    AttemptOutcome limited = samples::failure("a", kNow);
+    limited.failure = FailureClass::kRateLimited;
+    limited.model = "opus";
+    limited.retry_at = kNow + 5'000;
+    breaker_.record(limited, kNow);
+    ++resets_;
+    EXPECT_TRUE(fleet(v1::CIRCUIT_CLOSED, 1, 0, 0));
+    EXPECT_FALSE(a().benched);
+    EXPECT_TRUE(a().models.empty());
+}
+
+TEST_F(LocalBreakerTest, AControlPlaneThatHasRestartedVoidsNothing) {
     fleet(v1::CIRCUIT_CLOSED, 1, 0, 0, 1);
     open_locally();
     fleet(v1::CIRCUIT_CLOSED, 7, 0, 0, 2);
-    EXPECT_GT(a(kNow + 200).benched_until, 0) << "a control plane that restarted knows nothing yet";
+    EXPECT_TRUE(a().benched) << "it knows nothing yet";
     fleet(v1::CIRCUIT_CLOSED, 8, 0, 0, 2);
-    EXPECT_EQ(a(kNow + 200).benched_until, 0);
+    EXPECT_FALSE(a().benched);
+    // What the fleet held when it went becomes this data plane's own.
+    fleet(v1::CIRCUIT_OPEN, 9, kNow + 20'000, 2, 2);
+    fleet(v1::CIRCUIT_CLOSED, 1, 0, 0, 3);
+    EXPECT_TRUE(a().benched);
+    EXPECT_EQ(a().benched_until, kNow + 20'000);
+    EXPECT_EQ(breaker_.next_expiry(kNow), kNow + 20'000);
+    breaker_.age(kNow + 20'000);
+    EXPECT_NE(a().probe, nullptr);
 }
 
-TEST_F(LocalBreakerTest, TellsWhenItIsNextOfUse) {
+TEST_F(LocalBreakerTest, AfterItsTimeOneRequestTriesAndTheSessionsComeBackBySteps) {
     EXPECT_FALSE(breaker_.next_expiry(kNow));
     open_locally();
-    EXPECT_EQ(breaker_.next_expiry(kNow + 200), kNow + 100 + 60'000);
     UnixMs over = kNow + 100 + 60'000;
+    EXPECT_EQ(breaker_.next_expiry(kNow + 200), over);
     EXPECT_TRUE(breaker_.age(over));
-    EXPECT_EQ(a(over).benched_until, 0);
-    EXPECT_TRUE(a(over).watch_success) << "the failures are remembered for longer";
-    UnixMs forgotten = kNow + 100 + 300'000 + 1;
-    EXPECT_EQ(breaker_.next_expiry(over), forgotten);
-    EXPECT_TRUE(breaker_.age(forgotten));
-    EXPECT_FALSE(a(forgotten).watch_success);
-    EXPECT_FALSE(breaker_.next_expiry(forgotten));
+    ASSERT_NE(a().probe, nullptr);
+    EXPECT_TRUE(a().benched) << "for all but the one with the ticket";
+    EXPECT_TRUE(probe_ends(true, over + 500));
+    EXPECT_FALSE(a().benched);
+    EXPECT_EQ(a().admit_percent, 10U);
+    breaker_.age(over + 500 + 5'000);
+    EXPECT_EQ(a().admit_percent, 50U);
+    breaker_.age(over + 500 + 10'000);
+    EXPECT_EQ(a().admit_percent, 100U);
 }
 
-TEST_F(LocalBreakerTest, AnOpenFleetCircuitEndsByItself) {
+TEST_F(LocalBreakerTest, AFailedProbeBenchesForLonger) {
+    open_locally();
+    UnixMs over = kNow + 100 + 60'000;
+    breaker_.age(over);
+    EXPECT_TRUE(probe_ends(false, over + 500));
+    EXPECT_TRUE(a().benched);
+    EXPECT_EQ(a().probe, nullptr);
+    EXPECT_EQ(a().benched_until, over + 500 + 108'000) << "twice, less a tenth by chance";
+    EXPECT_NE(a().cause.find("the probe failed"), std::string::npos);
+}
+
+TEST_F(LocalBreakerTest, AProbeThatNeverEndsIsFollowedByAnother) {
+    open_locally();
+    UnixMs over = kNow + 100 + 60'000;
+    breaker_.age(over);
+    std::shared_ptr<ProbeTicket> first = a().probe;
+    first->take();
+    EXPECT_EQ(breaker_.next_expiry(over), over + 30'000);
+    breaker_.age(over + 30'000);
+    ASSERT_NE(a().probe, nullptr);
+    EXPECT_NE(a().probe, first);
+    EXPECT_FALSE(a().probe->taken());
+}
+
+TEST_F(LocalBreakerTest, WithoutAControlPlaneItProbesAloneAndNotAtOnce) {
     fleet(v1::CIRCUIT_OPEN, 2, kNow + 5'000, 2);
-    EXPECT_EQ(breaker_.next_expiry(kNow), kNow + 5'000);
-    EXPECT_TRUE(breaker_.age(kNow + 5'000));
-    EXPECT_EQ(a(kNow + 5'000).benched_until, 0);
+    breaker_.connected(false, kNow);
+    // Half of the longest delay, which is 5 s at this cooldown.
+    EXPECT_EQ(breaker_.next_expiry(kNow), kNow + 7'500);
+    EXPECT_FALSE(breaker_.age(kNow + 5'000));
+    EXPECT_EQ(a().probe, nullptr);
+    EXPECT_TRUE(breaker_.age(kNow + 7'500));
+    ASSERT_NE(a().probe, nullptr);
+    EXPECT_TRUE(probe_ends(true, kNow + 8'000));
+    EXPECT_FALSE(a().benched);
+    // It is back, and has not heard yet.
+    breaker_.connected(true, kNow + 9'000);
+    EXPECT_TRUE(fleet(v1::CIRCUIT_OPEN, 4, kNow + 60'000, 2, 1, kNow + 9'000));
+    EXPECT_TRUE(a().benched);
+}
+
+TEST_F(LocalBreakerTest, AReturnOfTheControlPlaneEndsTheLoneWay) {
+    fleet(v1::CIRCUIT_OPEN, 2, kNow + 5'000, 2);
+    breaker_.connected(false, kNow);
+    breaker_.connected(true, kNow + 100);
+    breaker_.age(kNow + 100'000);
+    EXPECT_EQ(a().probe, nullptr);
+    EXPECT_TRUE(a().benched);
 }
 
 }  // namespace

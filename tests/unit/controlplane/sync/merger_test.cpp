@@ -11,64 +11,282 @@ namespace {
 
 constexpr UnixMs kNow = 1'700'000'000'000;
 
+constexpr std::uint64_t kEpoch = 4;
+
 class MergerTest : public testing::Test {
   protected:
-    MergerTest() { merger_.configure(samples::config({"a", "b"})); }
+    MergerTest() { merger_.configure(samples::config({"a", "b"}), kNow); }
 
+    void members(std::size_t count) {
+        std::vector<Member> all;
+        for (std::size_t i = 1; i <= count; ++i) all.push_back({"dp-" + std::to_string(i)});
+        merger_.set_members(std::move(all));
+    }
     bool fail(const std::string& provider, UnixMs at, const char* dp_id = "dp-1") {
         return merger_.signal(dp_id, to_signal(samples::failure(provider, at)), at);
     }
-
-    v1::ProviderHealth health(int index, UnixMs now) {
-        return merger_.section(now).providers(index);
+    void fail_twice(const std::string& provider, UnixMs at, const char* dp_id = "dp-1") {
+        fail(provider, at, dp_id);
+        fail(provider, at + 100, dp_id);
+    }
+    // An answer of this class, not counted by the policy.
+    bool answer(
+        FailureClass failure, UnixMs at, const char* dp_id, const std::string& provider = "a",
+        UnixMs retry_at = 0, const std::string& model = ""
+    ) {
+        AttemptOutcome outcome = samples::failure(provider, at);
+        outcome.failure = failure;
+        outcome.counted = failure != FailureClass::kRateLimited;
+        outcome.retry_at = retry_at;
+        outcome.model = model;
+        return merger_.signal(dp_id, to_signal(outcome), at);
+    }
+    bool probe(bool ok, const v1::ProbeLease& lease, UnixMs at) {
+        v1::Signal signal = to_signal(ok ? samples::success("a", at) : samples::failure("a", at));
+        signal.set_probe_id(lease.probe_id());
+        signal.set_probe_epoch(lease.epoch());
+        return merger_.signal(lease.dp_id(), signal, at);
     }
 
-    Merger merger_;
+    v1::ProviderHealth health(const std::string& provider, const std::string& model = "") {
+        v1::HealthSection section = merger_.section();
+        for (const v1::ProviderHealth& one : section.providers()) {
+            if (one.provider() == provider && one.model() == model) return one;
+        }
+        return {};
+    }
+    v1::Circuit circuit(const std::string& provider, const std::string& model = "") {
+        return health(provider, model).circuit();
+    }
+
+    Merger merger_{kEpoch, [] { return 0.0; }};
 };
 
 TEST_F(MergerTest, ListsEveryProviderInOrder) {
-    v1::HealthSection section = merger_.section(kNow);
+    v1::HealthSection section = merger_.section();
     ASSERT_EQ(section.providers_size(), 2);
     EXPECT_EQ(section.providers(0).provider(), "a");
     EXPECT_EQ(section.providers(1).circuit(), v1::CIRCUIT_CLOSED);
     EXPECT_EQ(section.providers(1).etag(), "b-1");
 }
 
-TEST_F(MergerTest, AddsUpWhatDifferentDataPlanesSee) {
-    EXPECT_TRUE(fail("a", kNow, "dp-1"));
-    EXPECT_EQ(health(0, kNow).circuit(), v1::CIRCUIT_CLOSED);
-    EXPECT_EQ(health(0, kNow).failure_count(), 1U);
-    std::uint64_t generation = health(0, kNow).generation();
+TEST_F(MergerTest, ALoneDataPlaneDecides) {
+    members(1);
+    EXPECT_TRUE(fail("a", kNow));
+    EXPECT_EQ(circuit("a"), v1::CIRCUIT_CLOSED);
+    EXPECT_EQ(health("a").failure_count(), 1U);
+    EXPECT_EQ(health("a").cause(), "1 of 2 failures, last: overloaded (HTTP 529)");
+    std::uint64_t generation = health("a").generation();
 
-    EXPECT_TRUE(fail("a", kNow + 100, "dp-2"));
-    EXPECT_EQ(health(0, kNow + 100).circuit(), v1::CIRCUIT_OPEN);
-    EXPECT_EQ(health(0, kNow + 100).until_ms(), kNow + 100 + 60'000);
-    EXPECT_EQ(health(0, kNow + 100).generation(), generation + 1);
-    EXPECT_NE(health(0, kNow + 100).cause(), "");
-    EXPECT_EQ(health(1, kNow + 100).circuit(), v1::CIRCUIT_CLOSED);
+    EXPECT_TRUE(fail("a", kNow + 100));
+    EXPECT_EQ(circuit("a"), v1::CIRCUIT_OPEN);
+    EXPECT_EQ(health("a").until_ms(), kNow + 100 + 60'000);
+    EXPECT_EQ(health("a").generation(), generation + 1);
+    EXPECT_EQ(
+        health("a").cause(),
+        "open until 22:14:20 UTC: 2 of 2 failures, last: overloaded (HTTP 529)"
+    );
+    EXPECT_EQ(circuit("b"), v1::CIRCUIT_CLOSED);
 }
 
-TEST_F(MergerTest, ClosesWhenItsTimeIsOverWithANewGeneration) {
-    fail("a", kNow);
-    fail("a", kNow + 100);
-    std::uint64_t open = health(0, kNow + 100).generation();
-    UnixMs later = kNow + 61'000;
-    EXPECT_EQ(health(0, later).circuit(), v1::CIRCUIT_CLOSED);
-    EXPECT_EQ(health(0, later).generation(), open + 1);
-    EXPECT_TRUE(merger_.age(later));
-    EXPECT_EQ(health(0, later).generation(), open + 1);
-    EXPECT_EQ(health(0, later).failure_count(), 2U);
-    EXPECT_FALSE(merger_.age(later));
-    EXPECT_TRUE(merger_.age(kNow + 400'000));
-    EXPECT_EQ(health(0, kNow + 400'000).failure_count(), 0U);
+TEST_F(MergerTest, OneOfManyBenchesNobodyElse) {
+    members(5);
+    for (int i = 0; i < 100; ++i) fail("a", kNow + i * 100);
+    EXPECT_EQ(circuit("a"), v1::CIRCUIT_CLOSED);
+    EXPECT_EQ(health("a").cause(), "100 of 2 failures at dp-1, last: overloaded (HTTP 529)");
 }
 
-TEST_F(MergerTest, ForgetsOnSuccess) {
-    fail("a", kNow);
-    fail("a", kNow + 100);
-    EXPECT_TRUE(merger_.signal("dp-1", to_signal(samples::success("a", kNow + 200)), kNow + 200));
-    EXPECT_EQ(health(0, kNow + 200).circuit(), v1::CIRCUIT_CLOSED);
-    EXPECT_EQ(health(0, kNow + 200).failure_count(), 0U);
+TEST_F(MergerTest, AQuorumOfTheUsersBenchesForAll) {
+    members(5);
+    // All five use it.
+    for (std::uint64_t attempts : {0, 100}) {
+        for (int i = 1; i <= 5; ++i) {
+            google::protobuf::RepeatedPtrField<v1::Counters> counters;
+            counters.Add()->set_provider("a");
+            counters.Mutable(0)->set_attempts(attempts);
+            merger_.counters("dp-" + std::to_string(i), "x", counters, kNow + static_cast<UnixMs>(attempts));
+        }
+    }
+    fail_twice("a", kNow + 1'000, "dp-1");
+    fail_twice("a", kNow + 1'000, "dp-2");
+    EXPECT_EQ(circuit("a"), v1::CIRCUIT_CLOSED);
+    fail_twice("a", kNow + 1'200, "dp-3");
+    EXPECT_EQ(circuit("a"), v1::CIRCUIT_OPEN);
+    EXPECT_EQ(
+        health("a").cause(),
+        "open until 22:14:21 UTC: 3 of 5 data planes saw overloaded (HTTP 529); first at 22:13:21 UTC"
+    );
+}
+
+TEST_F(MergerTest, VotesThatAreTooFarApartMakeNoQuorum) {
+    members(3);
+    fail_twice("a", kNow, "dp-1");
+    fail_twice("a", kNow + 40'000, "dp-2");
+    EXPECT_EQ(circuit("a"), v1::CIRCUIT_CLOSED);
+}
+
+TEST_F(MergerTest, FailuresToConnectNeedAMajorityOfTheFleet) {
+    members(5);
+    auto cannot_connect = [&](const char* dp_id, UnixMs at) {
+        answer(FailureClass::kConnect, at, dp_id);
+        answer(FailureClass::kConnect, at + 100, dp_id);
+    };
+    cannot_connect("dp-1", kNow);
+    cannot_connect("dp-2", kNow);
+    EXPECT_EQ(circuit("a"), v1::CIRCUIT_CLOSED);
+    cannot_connect("dp-3", kNow);
+    EXPECT_EQ(circuit("a"), v1::CIRCUIT_OPEN);
+}
+
+TEST_F(MergerTest, ARefusedKeyBenchesForAllOnOneReport) {
+    members(5);
+    EXPECT_TRUE(answer(FailureClass::kAuth, kNow, "dp-4"));
+    EXPECT_EQ(circuit("a"), v1::CIRCUIT_OPEN);
+    EXPECT_EQ(health("a").until_ms(), kNow + 60'000);
+    EXPECT_NE(health("a").cause().find("dp-4 was answered auth"), std::string::npos);
+    EXPECT_TRUE(answer(FailureClass::kQuota, kNow + 10, "dp-4", "a", kNow + 9'000'000));
+    EXPECT_EQ(health("a").until_ms(), kNow + 10 + 3'600'000) << "an hour at most";
+}
+
+TEST_F(MergerTest, OneDataPlanesWordAboutAccountsIsWorthTwoProvidersAMinute) {
+    merger_.configure(samples::config({"a", "b", "c", "d", "e"}), kNow);
+    members(5);
+    for (const char* provider : {"a", "b", "c"}) answer(FailureClass::kAuth, kNow, "dp-1", provider);
+    EXPECT_EQ(circuit("a"), v1::CIRCUIT_OPEN);
+    EXPECT_EQ(circuit("b"), v1::CIRCUIT_OPEN);
+    EXPECT_EQ(circuit("c"), v1::CIRCUIT_CLOSED);
+    answer(FailureClass::kAuth, kNow, "dp-2", "c");
+    EXPECT_EQ(circuit("c"), v1::CIRCUIT_OPEN) << "another has seen it too";
+}
+
+TEST_F(MergerTest, ALimitOnOneModelLeavesTheOthers) {
+    members(5);
+    answer(FailureClass::kRateLimited, kNow, "dp-1", "a", kNow + 5'000, "opus");
+    EXPECT_EQ(circuit("a"), v1::CIRCUIT_CLOSED);
+    EXPECT_EQ(circuit("a", "opus"), v1::CIRCUIT_OPEN);
+    EXPECT_EQ(health("a", "opus").until_ms(), kNow + 5'000);
+    EXPECT_EQ(health("a", "haiku").provider(), "");
+    merger_.reset("a", kNow + 100);
+    EXPECT_EQ(circuit("a", "opus"), v1::CIRCUIT_CLOSED);
+    merger_.age(kNow + 70'000);
+    EXPECT_EQ(health("a", "opus").provider(), "") << "shown for a while, then gone";
+}
+
+TEST_F(MergerTest, ModelsOfClientsMakingAreBounded) {
+    members(2);
+    for (int i = 0; i < 1'000; ++i) {
+        answer(FailureClass::kOverloaded, kNow, "dp-1", "a", 0, "m" + std::to_string(i));
+    }
+    EXPECT_EQ(merger_.section().providers_size(), 2 + static_cast<int>(Merger::kModelsMax));
+}
+
+TEST_F(MergerTest, TheLastProviderOfARouteIsSparedAndItsTurnComesWhenItCan) {
+    members(1);
+    fail_twice("a", kNow);
+    fail_twice("b", kNow);
+    EXPECT_EQ(circuit("a"), v1::CIRCUIT_OPEN);
+    EXPECT_EQ(circuit("b"), v1::CIRCUIT_CLOSED);
+    EXPECT_TRUE(health("b").spared());
+    EXPECT_NE(health("b").cause().find("in use all the same"), std::string::npos);
+    EXPECT_NE(health("b").cause().find("last usable provider"), std::string::npos);
+    merger_.signal("dp-1", to_signal(samples::success("a", kNow + 500)), kNow + 500);
+    EXPECT_TRUE(merger_.age(kNow + 600));
+    EXPECT_EQ(circuit("b"), v1::CIRCUIT_OPEN);
+    EXPECT_FALSE(health("b").spared());
+}
+
+TEST_F(MergerTest, AConfigurationThatLeavesNobodyElseBringsItBack) {
+    members(1);
+    fail_twice("a", kNow);
+    v1::ConfigSection only = samples::config({"a", "b"});
+    only.mutable_providers(1)->set_enabled(false);
+    merger_.configure(only, kNow + 1'000);
+    EXPECT_EQ(circuit("a"), v1::CIRCUIT_CLOSED);
+    EXPECT_TRUE(health("a").spared());
+}
+
+TEST_F(MergerTest, HalfOpenIsOneLeaseAndARampFollowsItsSuccess) {
+    members(3);
+    fail_twice("a", kNow, "dp-1");
+    fail_twice("a", kNow, "dp-2");
+    ASSERT_EQ(circuit("a"), v1::CIRCUIT_OPEN);
+    UnixMs over = kNow + 100 + 60'000;
+    EXPECT_EQ(merger_.next_change(), over);
+    EXPECT_FALSE(merger_.age(over - 1));
+    EXPECT_TRUE(merger_.age(over));
+    ASSERT_EQ(circuit("a"), v1::CIRCUIT_HALF_OPEN);
+    v1::ProbeLease lease = health("a").probe();
+    EXPECT_EQ(lease.epoch(), kEpoch);
+    EXPECT_EQ(lease.expires_at_ms(), over + 30'000);
+    EXPECT_FALSE(merger_.age(over + 1'000)) << "one lease at a time";
+
+    v1::ProbeLease wrong = lease;
+    wrong.set_probe_id("4-99");
+    EXPECT_FALSE(probe(true, wrong, over + 100));
+    wrong = lease;
+    wrong.set_epoch(3);
+    EXPECT_FALSE(probe(true, wrong, over + 100));
+    wrong = lease;
+    wrong.set_dp_id(lease.dp_id() == "dp-3" ? "dp-1" : "dp-3");
+    EXPECT_FALSE(probe(true, wrong, over + 100));
+    EXPECT_EQ(circuit("a"), v1::CIRCUIT_HALF_OPEN);
+    EXPECT_EQ(merger_.probe_tally().ignored, 3U);
+
+    EXPECT_TRUE(probe(true, lease, over + 500));
+    EXPECT_EQ(circuit("a"), v1::CIRCUIT_RAMP);
+    EXPECT_EQ(health("a").ramp_percent(), 10U);
+    EXPECT_EQ(health("a").failure_count(), 0U);
+    EXPECT_FALSE(health("a").has_probe());
+    merger_.age(over + 500 + 5'000);
+    EXPECT_EQ(health("a").ramp_percent(), 50U);
+    merger_.age(over + 500 + 10'000);
+    EXPECT_EQ(circuit("a"), v1::CIRCUIT_CLOSED);
+    EXPECT_FALSE(probe(true, lease, over + 20'000)) << "and never again";
+}
+
+TEST_F(MergerTest, ALeaseThatExpiresGoesToAnotherAndItsEndIsWorthNothing) {
+    members(2);
+    fail_twice("a", kNow, "dp-1");
+    fail_twice("a", kNow, "dp-2");
+    UnixMs over = kNow + 100 + 60'000;
+    merger_.age(over);
+    v1::ProbeLease first = health("a").probe();
+    EXPECT_TRUE(merger_.age(over + 30'000));
+    v1::ProbeLease second = health("a").probe();
+    EXPECT_NE(second.dp_id(), first.dp_id());
+    EXPECT_FALSE(probe(true, first, over + 30'100));
+    EXPECT_EQ(circuit("a"), v1::CIRCUIT_HALF_OPEN);
+    EXPECT_TRUE(probe(false, second, over + 30'200));
+    EXPECT_EQ(circuit("a"), v1::CIRCUIT_OPEN);
+    EXPECT_EQ(health("a").until_ms(), over + 30'200 + 120'000);
+    EXPECT_EQ(merger_.probe_tally().expired, 1U);
+}
+
+TEST_F(MergerTest, ASuccessFromElsewhereIsAsGoodAsAProbe) {
+    members(2);
+    fail_twice("a", kNow, "dp-1");
+    fail_twice("a", kNow, "dp-2");
+    ASSERT_EQ(circuit("a"), v1::CIRCUIT_OPEN);
+    v1::Signal older = to_signal(samples::success("a", kNow + 105));
+    EXPECT_TRUE(merger_.signal("dp-1", older, kNow + 105)) << "it takes its own vote back";
+    EXPECT_EQ(circuit("a"), v1::CIRCUIT_RAMP);
+}
+
+TEST_F(MergerTest, WithoutResetOnSuccessThePastIsRememberedButNotBenchedTwice) {
+    v1::ConfigSection config = samples::config({"a", "b"});
+    config.mutable_settings()->mutable_health()->set_unhealthy_reset_on_success(false);
+    config.mutable_settings()->mutable_health()->set_failure_cooldown_ms(300);
+    merger_.configure(config, kNow);
+    members(1);
+    fail_twice("a", kNow);
+    UnixMs over = kNow + 400;
+    merger_.age(over);
+    EXPECT_TRUE(probe(true, health("a").probe(), over + 100));
+    merger_.age(over + 200);
+    EXPECT_EQ(circuit("a"), v1::CIRCUIT_RAMP);
+    EXPECT_EQ(health("a").failure_count(), 2U);
+    EXPECT_TRUE(fail("a", over + 300));
+    EXPECT_EQ(circuit("a"), v1::CIRCUIT_OPEN) << "one more is enough";
 }
 
 TEST_F(MergerTest, IgnoresOtherGenerationsAndStrangers) {
@@ -80,43 +298,95 @@ TEST_F(MergerTest, IgnoresOtherGenerationsAndStrangers) {
 }
 
 TEST_F(MergerTest, StartsANewProviderGenerationClean) {
-    fail("a", kNow);
-    fail("a", kNow + 100);
-    std::uint64_t open = health(0, kNow + 100).generation();
+    fail_twice("a", kNow);
+    std::uint64_t open = health("a").generation();
     v1::ConfigSection changed = samples::config({"a", "b"});
     changed.mutable_providers(0)->set_etag("a-2");
-    merger_.configure(changed);
-    EXPECT_EQ(health(0, kNow + 200).circuit(), v1::CIRCUIT_CLOSED);
-    EXPECT_EQ(health(0, kNow + 200).etag(), "a-2");
-    EXPECT_GT(health(0, kNow + 200).generation(), open);
+    merger_.configure(changed, kNow + 200);
+    EXPECT_EQ(circuit("a"), v1::CIRCUIT_CLOSED);
+    EXPECT_EQ(health("a").etag(), "a-2");
+    EXPECT_GT(health("a").generation(), open);
+    EXPECT_FALSE(fail("a", kNow + 300)) << "late news of the old one";
 }
 
 TEST_F(MergerTest, KeepsHealthOverAReload) {
-    fail("b", kNow);
-    fail("b", kNow + 100);
-    merger_.configure(samples::config({"b", "c"}));
-    EXPECT_EQ(health(0, kNow + 200).circuit(), v1::CIRCUIT_OPEN);
-    EXPECT_EQ(merger_.section(kNow).providers_size(), 2);
+    fail_twice("b", kNow);
+    merger_.configure(samples::config({"b", "c"}), kNow + 200);
+    EXPECT_EQ(circuit("b"), v1::CIRCUIT_OPEN);
+    EXPECT_EQ(merger_.section().providers_size(), 2);
 }
 
-TEST_F(MergerTest, ResetRaisesTheGenerationEvenOfAClosedCircuit) {
-    fail("a", kNow);
-    std::uint64_t before = health(0, kNow).generation();
+TEST_F(MergerTest, ResetIsToldEvenOfACleanProvider) {
+    std::uint64_t before = health("a").resets();
     EXPECT_TRUE(merger_.reset("a", kNow));
-    EXPECT_EQ(health(0, kNow).generation(), before + 1);
-    EXPECT_EQ(health(0, kNow).failure_count(), 0U);
+    EXPECT_EQ(health("a").resets(), before + 1);
+    fail_twice("a", kNow);
+    EXPECT_TRUE(merger_.reset("a", kNow + 200));
+    EXPECT_EQ(circuit("a"), v1::CIRCUIT_CLOSED);
+    EXPECT_EQ(health("a").failure_count(), 0U);
     EXPECT_FALSE(merger_.reset("nobody", kNow));
 }
 
-TEST_F(MergerTest, CountsFailuresThatHappenTogetherOnceWhateverTheirClockSays) {
+TEST_F(MergerTest, ASuspectWeighsNothing) {
+    merger_.configure(samples::config({"a", "b", "c"}), kNow);
+    members(3);
+    std::uint64_t attempts = 0;
+    for (UnixMs at = kNow; at <= kNow + 4'000; at += 2'000, attempts += 20) {
+        for (int i = 1; i <= 3; ++i) {
+            google::protobuf::RepeatedPtrField<v1::Counters> counters;
+            for (const char* provider : {"a", "b", "c"}) {
+                v1::Counters& item = *counters.Add();
+                item.set_provider(provider);
+                item.set_attempts(attempts);
+                if (i == 1) (*item.mutable_failures())[v1::FAILURE_CLASS_UPSTREAM_5XX] = attempts;
+            }
+            merger_.counters("dp-" + std::to_string(i), "x", counters, at);
+        }
+        merger_.age(at);
+    }
+    ASSERT_TRUE(merger_.standings().contains("dp-1"));
+    answer(FailureClass::kAuth, kNow + 5'000, "dp-1");
+    EXPECT_EQ(circuit("a"), v1::CIRCUIT_CLOSED);
+    fail_twice("a", kNow + 5'000, "dp-1");
+    fail_twice("a", kNow + 5'000, "dp-2");
+    EXPECT_EQ(circuit("a"), v1::CIRCUIT_CLOSED);
+    fail_twice("a", kNow + 5'000, "dp-3");
+    EXPECT_EQ(circuit("a"), v1::CIRCUIT_OPEN);
+    merger_.age(kNow + 70'000);
+    ASSERT_EQ(circuit("a"), v1::CIRCUIT_HALF_OPEN);
+    EXPECT_NE(health("a").probe().dp_id(), "dp-1");
+}
+
+TEST_F(MergerTest, AClockThatIsAheadLosesNoVote) {
+    members(1);
     UnixMs ahead = 30'000;
-    v1::Signal first = to_signal(samples::failure("a", kNow + ahead));
-    v1::Signal second = to_signal(samples::failure("a", kNow + ahead));
-    EXPECT_TRUE(merger_.signal("dp-1", first, kNow));
-    // Began before the first was recorded, though its own clock says otherwise: one piece of
-    // evidence.
-    EXPECT_FALSE(merger_.signal("dp-2", second, kNow + 1));
-    EXPECT_EQ(health(0, kNow).failure_count(), 1U);
+    EXPECT_TRUE(merger_.signal("dp-1", to_signal(samples::failure("a", kNow + ahead)), kNow));
+    EXPECT_TRUE(
+        merger_.signal("dp-1", to_signal(samples::failure("a", kNow + ahead + 11)), kNow + 3)
+    );
+    EXPECT_EQ(circuit("a"), v1::CIRCUIT_OPEN);
+    // A success that began before it opened, told with a clock that is ahead.
+    merger_.configure(samples::config({"a", "b"}), kNow);
+    v1::Signal late = to_signal(samples::success("a", kNow + ahead + 12));
+    late.set_started_at_ms(kNow + ahead);
+    EXPECT_FALSE(merger_.signal("dp-1", late, kNow + 10));
+    EXPECT_EQ(circuit("a"), v1::CIRCUIT_OPEN);
+}
+
+TEST_F(MergerTest, RemembersTheLastTwentyChangesAndTellsEachOnce) {
+    members(1);
+    for (int i = 0; i < 30; ++i) {
+        fail_twice("a", kNow + i * 1'000);
+        merger_.reset("a", kNow + i * 1'000 + 500);
+    }
+    const HealthHistory* history = merger_.history("a");
+    ASSERT_NE(history, nullptr);
+    EXPECT_EQ(history->kept().size(), HealthHistory::kKept);
+    EXPECT_EQ(history->kept().front().to(), v1::CIRCUIT_CLOSED);
+    EXPECT_EQ(history->counted().at(v1::CIRCUIT_OPEN), 30U);
+    EXPECT_EQ(merger_.take_changes().size(), 60U);
+    EXPECT_TRUE(merger_.take_changes().empty());
+    EXPECT_EQ(merger_.history("nobody"), nullptr);
 }
 
 TEST_F(MergerTest, ShowsTheNewestTwentyFailures) {
@@ -135,11 +405,11 @@ TEST_F(MergerTest, SumsCountersOverProcessesAndTakesRepeatsOnce) {
         (*item.mutable_failures())[v1::FAILURE_CLASS_OVERLOADED] = overloaded;
         return counters;
     };
-    merger_.counters("dp-1", "x", told(10, 1));
-    merger_.counters("dp-1", "x", told(15, 2));
-    merger_.counters("dp-1", "x", told(10, 1));  // overtaken on the way
-    merger_.counters("dp-1", "y", told(3, 0));   // the same replica after a restart
-    merger_.counters("dp-2", "z", told(100, 7));
+    merger_.counters("dp-1", "x", told(10, 1), kNow);
+    merger_.counters("dp-1", "x", told(15, 2), kNow);
+    merger_.counters("dp-1", "x", told(10, 1), kNow);  // overtaken on the way
+    merger_.counters("dp-1", "y", told(3, 0), kNow);   // the same replica after a restart
+    merger_.counters("dp-2", "z", told(100, 7), kNow);
     v1::ProviderTotals totals = merger_.totals("a");
     EXPECT_EQ(totals.attempts(), 118U);
     EXPECT_EQ(totals.failures().at(v1::FAILURE_CLASS_OVERLOADED), 9U);
@@ -152,7 +422,7 @@ TEST_F(MergerTest, LosesNoCountsWhenTooManyProcessesAreKnown) {
     one.Mutable(0)->set_attempts(1);
     std::size_t processes = TotalsLedger::kProcessesMax + 5;
     for (std::size_t i = 0; i < processes; ++i) {
-        merger_.counters("dp", "instance-" + std::to_string(i), one);
+        merger_.counters("dp", "instance-" + std::to_string(i), one, kNow);
     }
     EXPECT_EQ(merger_.totals("a").attempts(), processes);
 }
