@@ -25,14 +25,18 @@ void UsageWindow::take(
     UnixMs now
 ) {
     Process& process = processes_[std::string(dp_id)];
-    if (process.instance_id != instance_id) {
+    bool known = process.instance_id == instance_id;
+    if (!known) {
         process.instance_id = instance_id;
         for (auto& [provider, series] : process.by_provider) series.samples.clear();
     }
-    process.heard = now;
     for (const v1::Counters& told : counters) {
-        append(process.by_provider[told.provider()], usage_of(told), now);
+        Series& series = process.by_provider[told.provider()];
+        // Counters are told from the first use on.
+        if (known && series.samples.empty()) series.samples.push_back({process.heard, {}});
+        append(series, usage_of(told), now);
     }
+    process.heard = now;
 }
 
 void UsageWindow::touch(std::string_view dp_id, std::string_view provider, UnixMs now) {

@@ -69,9 +69,6 @@ std::vector<Fault> faults() {
         {"504", status_step(504), "upstream_5xx"},
         {"529", status_step(529), "overloaded"},
         {"429 without a reset", status_step(429), "rate_limited"},
-        {"402", status_step(402), "quota"},
-        {"401 of the provider's key", status_step(401), "auth"},
-        {"403 of the provider's key", status_step(403), "auth"},
         {"408", status_step(408), "timeout"},
         {"a redirect", status_step(307, {{"location", "http://elsewhere/"}}), "protocol"},
         {"body reset at its first byte", break_step(How::kReset, After::kBodyBytes, 1), "broken_stream"},
@@ -97,6 +94,15 @@ constexpr const char* kSettings =
     "  timeouts:\n"
     "    streaming: {connect_timeout: 1, read_timeout: 0.4}\n"
     "    non_streaming: {connect_timeout: 1, read_timeout: 0.4}\n";
+
+// These bench at once, whatever the threshold.
+std::vector<Fault> account_faults() {
+    return {
+        {"402", status_step(402), "quota"},
+        {"401 of the provider's key", status_step(401), "auth"},
+        {"403 of the provider's key", status_step(403), "auth"},
+    };
+}
 
 class Failover : public testing::TestWithParam<bool> {
   protected:
@@ -134,6 +140,26 @@ TEST_P(Failover, BeforeTheCommitTheClientNeverNotices) {
         bad_.clear_requests();
     }
     EXPECT_GT(number, 20);
+}
+
+TEST_P(Failover, AnAnswerAboutTheAccountMovesOnAndBenchesAtOnce) {
+    for (const Fault& fault : account_faults()) {
+        SCOPED_TRACE(fault.name);
+        FakeProvider bad(script_of({fault.step}));
+        Fleet fleet(to_yaml({{{"bad", bad.base_url()}, {"good", good_.base_url()}}, {}, kSettings}));
+        for (const char* session : {"first", "second", "third"}) {
+            ClaudeCodeRequest request;
+            request.stream = GetParam();
+            request.session_id = session;
+            EXPECT_EQ(fleet.ask(request).header("x-provider-used"), "good");
+            ASSERT_TRUE(Fleet::eventually([&] {
+                return fleet.get("/").body.find("\"providers_available\":1") != std::string::npos;
+            }));
+        }
+        EXPECT_EQ(bad.request_count(), 1u);
+        std::string metrics = fleet.get_at(fleet.admin_port(), "/metrics").body;
+        EXPECT_NE(metrics.find(std::string("failure=\"") + fault.failure + "\""), std::string::npos);
+    }
 }
 
 TEST_P(Failover, AClientsOwnFaultIsReturnedUnmodifiedAndHeldAgainstNobody) {

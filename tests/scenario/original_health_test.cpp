@@ -259,28 +259,36 @@ TEST_F(OriginalHealth, AClientThatLeavesSaysNothingOfTheProvider) {
     EXPECT_TRUE(wait_for_failures(*fleet_, "a", 2));
 }
 
-TEST_F(OriginalHealth, WhatOneDataPlaneSeesBenchesForTheOther) {
-    a_.set_script(script_of({failing(500, "broken")}));
+// Here the fleet's rule takes the place of the original's, which knew one process only
+// (docs/decisions/0010-fleet-health.md).
+TEST_F(OriginalHealth, WhatOneOfTwoDataPlanesSeesBenchesForItselfOnly) {
+    a_.set_script(script_of({failing(500, "broken"), failing(500, "broken"), saying("well")}));
     start("  unhealthy_threshold: 2\n  failure_cooldown: 300\n", {2, 1});
     EXPECT_EQ(ask(0), "b");
     ASSERT_TRUE(wait_for_failures(*fleet_, "a", 1));
-    EXPECT_EQ(available(*fleet_, 1), 2);
     EXPECT_EQ(ask(0), "b");
-    ASSERT_TRUE(Fleet::eventually([&] { return available(*fleet_, 1) == 1; }));
-    EXPECT_EQ(ask(1), "b");
-    EXPECT_EQ(a_.request_count(), 2u) << "the second data plane had to see for itself";
-    EXPECT_EQ(provider_view(*fleet_, "a", 1)["healthy"], false);
+    ASSERT_TRUE(wait_for_failures(*fleet_, "a", 2));
+    ASSERT_TRUE(Fleet::eventually([&] { return available(*fleet_, 0) == 1; }));
+    EXPECT_EQ(available(*fleet_, 1), 2);
+    EXPECT_EQ(provider_view(*fleet_, "a")["circuit"], "closed");
+    EXPECT_EQ(ask(1), "a");
+    EXPECT_EQ(ask(0), "b");
+    EXPECT_EQ(a_.request_count(), 3u);
 }
 
-TEST_F(OriginalHealth, FailuresOfDifferentDataPlanesAddUp) {
+TEST_F(OriginalHealth, WhatTwoDataPlanesSeeBenchesForTheThird) {
     a_.set_script(script_of({failing(500, "broken")}));
-    start("  unhealthy_threshold: 2\n  failure_cooldown: 300\n", {2, 1});
-    EXPECT_EQ(ask(0), "b");
-    ASSERT_TRUE(wait_for_failures(*fleet_, "a", 1));
-    EXPECT_EQ(ask(1), "b");
+    start("  unhealthy_threshold: 2\n  failure_cooldown: 300\n", {3, 1});
     for (std::size_t index : {0u, 1u}) {
-        EXPECT_TRUE(Fleet::eventually([&] { return available(*fleet_, index) == 1; })) << index;
+        for (unsigned failures : {1u, 2u}) {
+            EXPECT_EQ(ask(index), "b");
+            ASSERT_TRUE(wait_for_failures(*fleet_, "a", 2 * static_cast<unsigned>(index) + failures));
+        }
     }
+    ASSERT_TRUE(Fleet::eventually([&] { return available(*fleet_, 2) == 1; }));
+    EXPECT_EQ(ask(2), "b");
+    EXPECT_EQ(a_.request_count(), 4u) << "the third had to see for itself";
+    EXPECT_EQ(provider_view(*fleet_, "a", 2)["healthy"], false);
 }
 
 }  // namespace

@@ -78,7 +78,7 @@ bool SimDataPlane::benched(const std::string& provider, const std::string& model
     return view_->admit(found->slot, model, 0).gate == Gate::kShut;
 }
 
-void SimDataPlane::serve(const std::string& model, SessionKey session) {
+void SimDataPlane::serve(const std::string& model, dataplane::SessionKey session) {
     ++requests_;
     auto request = std::make_shared<Request>();
     request->snapshot = snapshot_;

@@ -52,7 +52,7 @@ class SimDataPlane {
     void set_connected(bool yes);
 
     // One request of a client: candidates in turn, until one answers.
-    void serve(const std::string& model, SessionKey session);
+    void serve(const std::string& model, dataplane::SessionKey session);
 
     google::protobuf::RepeatedPtrField<v1::Counters> counters() const;
     void restart();  // forgets everything but its name

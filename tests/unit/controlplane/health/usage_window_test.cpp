@@ -58,6 +58,12 @@ TEST_F(Window, AnotherProcessBeginsAnew) {
     EXPECT_EQ(attempts(kNow + 6'000), 2U);
 }
 
+TEST_F(Window, AProviderThatIsNewInAKnownProcessCountsFromItsFirstUse) {
+    usage_.take("dp-1", "x", {}, kNow);
+    tell(kNow + 2'000, 8);
+    EXPECT_EQ(attempts(kNow + 2'000), 8U);
+}
+
 TEST_F(Window, ManyReportsInASecondCostOneSample) {
     tell(kNow, 0);
     for (int i = 1; i <= 1'000; ++i) tell(kNow + i, static_cast<std::uint64_t>(i));
