@@ -396,6 +396,7 @@ void ControlPlane::log_notices() {
 }
 
 void ControlPlane::tick() {
+    ticker_armed_ = false;
     merger_.set_members(publisher_.members());
     bool changed = merger_.age(unix_now());
     publish_standings();
@@ -412,7 +413,11 @@ void ControlPlane::arm_ticker() {
     if (std::optional<UnixMs> due = merger_.next_change()) {
         wait = std::clamp(Milliseconds(*due - unix_now()), Milliseconds(1), kTick);
     }
-    ticker_.expires_after(wait);
+    // Reports that come all the time must not put it off.
+    SteadyTime at = steady_now() + wait;
+    if (ticker_armed_ && ticker_.expiry() <= at) return;
+    ticker_armed_ = true;
+    ticker_.expires_at(at);
     ticker_.async_wait([this](ErrorCode ec) {
         if (!ec) tick();
     });

@@ -155,6 +155,7 @@ class ControlPlane {
     std::string reload_error_;
     UnixMs reload_error_at_ = 0;
     Tally tally_;
+    bool ticker_armed_ = false;
     bool stopped_ = false;
 };
 

@@ -9,7 +9,7 @@ namespace balancer::dataplane {
 namespace {
 
 // A probe that has not come back by then is given up; another request may try.
-constexpr Milliseconds kOwnProbe{30'000};
+constexpr Milliseconds kProbe{30'000};
 constexpr Milliseconds kAloneDelayMax{5'000};
 
 Milliseconds alone_delay(const HealthPolicy& policy, double chance) {
@@ -39,18 +39,25 @@ bool BreakerScope::told(FleetVerdict verdict, UnixMs now) {
     }
     if (fleet_has_it_out()) {
         if (!circuit_.told()) circuit_.close(now);
-        bool ours = fleet_.state == CircuitState::kHalfOpen && !fleet_.probe_id.empty() &&
-                    fleet_.probe_expires_at > now;
-        if (!ours) {
-            ticket_.reset();
-        } else if (!ticket_ || ticket_->id() != fleet_.probe_id || ticket_->epoch() != fleet_.epoch) {
-            ticket_ = std::make_shared<ProbeTicket>(fleet_.probe_id, fleet_.epoch);
-            ticket_expires_at_ = fleet_.probe_expires_at;
-        }
+        take_lease(now);
     } else if (circuit_.state() != CircuitState::kHalfOpen) {
         ticket_.reset();
     }
     return changed;
+}
+
+// A lease is worth one ticket, however often it is told of. Its time runs from when it came: the
+// control plane's clock may be another, and it is the control plane that ends it.
+void BreakerScope::take_lease(UnixMs now) {
+    bool ours = fleet_.state == CircuitState::kHalfOpen && !fleet_.probe_id.empty();
+    if (!ours) {
+        ticket_.reset();
+        return;
+    }
+    if (lease_taken_ == std::pair(fleet_.epoch, fleet_.probe_id)) return;
+    lease_taken_ = {fleet_.epoch, fleet_.probe_id};
+    ticket_ = std::make_shared<ProbeTicket>(fleet_.probe_id, fleet_.epoch);
+    ticket_expires_at_ = now + kProbe.count();
 }
 
 bool BreakerScope::record(
@@ -213,8 +220,8 @@ void BreakerScope::take_over(UnixMs now) {
 }
 
 void BreakerScope::offer_own_probe(UnixMs now) {
-    ticket_ = std::make_shared<ProbeTicket>(fmt::format("own-{}", ++own_probes_), 0);
-    ticket_expires_at_ = now + kOwnProbe.count();
+    ticket_ = std::make_shared<ProbeTicket>(fmt::format("own/{}/{}", name_, ++own_probes_), 0);
+    ticket_expires_at_ = now + kProbe.count();
 }
 
 }  // namespace balancer::dataplane

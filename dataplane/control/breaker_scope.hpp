@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "base/clock.hpp"
 #include "model/circuit.hpp"
@@ -27,7 +28,6 @@ struct FleetVerdict {
     unsigned failure_count = 0;
     std::string cause;
     std::string probe_id;          // of a lease that is ours; empty: none
-    UnixMs probe_expires_at = 0;
     bool operator==(const FleetVerdict&) const = default;
 };
 
@@ -36,6 +36,9 @@ struct FleetVerdict {
 // control plane is away, a bench of the fleet ends in a probe of our own, after its time and some more by chance.
 class BreakerScope {
   public:
+    // `name` marks the tickets of its own probes: unlike that of any other scope.
+    explicit BreakerScope(std::string name) : name_(std::move(name)) {}
+
     // True when condition() changed.
     bool told(FleetVerdict verdict, UnixMs now);
 
@@ -71,15 +74,18 @@ class BreakerScope {
     bool take_probe_result(
         const AttemptOutcome& outcome, const HealthPolicy& policy, const Chance& chance, UnixMs now
     );
+    void take_lease(UnixMs now);
     void take_over(UnixMs now);
     void offer_own_probe(UnixMs now);
 
+    std::string name_;
     FailureCount failures_;
     Circuit circuit_;
     std::string cause_;  // of our own circuit
     FleetVerdict fleet_;
     std::shared_ptr<ProbeTicket> ticket_;
     UnixMs ticket_expires_at_ = 0;
+    std::pair<std::uint64_t, std::string> lease_taken_;  // epoch and id of the last one
     std::optional<UnixMs> alone_at_;  // the control plane is away: when the fleet's bench becomes ours
     std::uint64_t own_probes_ = 0;
 };

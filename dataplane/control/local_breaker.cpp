@@ -1,5 +1,7 @@
 #include "dataplane/control/local_breaker.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <set>
 #include <utility>
@@ -11,7 +13,7 @@ void LocalBreaker::configure(const Snapshot& snapshot) {
     std::map<std::string, Entry, std::less<>> kept;
     for (const auto& provider : snapshot.providers) {
         auto known = entries_.find(provider->name);
-        Entry entry;
+        Entry entry(provider->name);
         if (known != entries_.end() && known->second.etag == provider->etag) {
             entry = std::move(known->second);
         }
@@ -31,7 +33,7 @@ bool LocalBreaker::fleet(const v1::HealthSection& section, std::uint64_t epoch, 
         if (health.model().empty()) {
             changed = take_reset(entry->second, health, epoch, now) || changed;
         }
-        BreakerScope* scope = scope_of(entry->second, health.model());
+        BreakerScope* scope = scope_of(entry->first, entry->second, health.model());
         if (scope == nullptr) continue;
         spoken_of.insert(scope);
         changed = scope->told(verdict_of(health, epoch), now) || changed;
@@ -82,7 +84,7 @@ bool LocalBreaker::record_probe(Entry& entry, const AttemptOutcome& outcome, Uni
     plain.probe_id.clear();
     if (outcome.ok) {
         record(plain, now);
-    } else if (scope_of(entry, model_concerned(outcome)) != probed) {
+    } else if (scope_of(outcome.provider, entry, model_concerned(outcome)) != probed) {
         record_failure(entry, plain, now);
     }
     return true;
@@ -134,10 +136,7 @@ FleetVerdict LocalBreaker::verdict_of(
     if (verdict.state == CircuitState::kRamp) verdict.ramp_percent = health.ramp_percent();
     verdict.failure_count = health.failure_count();
     verdict.cause = health.cause();
-    if (health.probe().dp_id() == dp_id_) {
-        verdict.probe_id = health.probe().probe_id();
-        verdict.probe_expires_at = health.probe().expires_at_ms();
-    }
+    if (health.probe().dp_id() == dp_id_) verdict.probe_id = health.probe().probe_id();
     return verdict;
 }
 
@@ -154,7 +153,9 @@ bool LocalBreaker::take_reset(
 }
 
 // Null: there is no room for one more.
-BreakerScope* LocalBreaker::scope_of(Entry& entry, std::string_view model) {
+BreakerScope* LocalBreaker::scope_of(
+    std::string_view provider, Entry& entry, std::string_view model
+) {
     if (model.empty()) return &entry.whole;
     auto found = entry.models.find(model);
     if (found != entry.models.end()) return &found->second;
@@ -162,12 +163,13 @@ BreakerScope* LocalBreaker::scope_of(Entry& entry, std::string_view model) {
         std::erase_if(entry.models, [](const auto& item) { return item.second.clean(); });
     }
     if (entry.models.size() >= kModelsMax) return nullptr;
-    return &entry.models[std::string(model)];
+    std::string name = fmt::format("{}/{}", provider, model);
+    return &entry.models.try_emplace(std::string(model), std::move(name)).first->second;
 }
 
 bool LocalBreaker::record_failure(Entry& entry, const AttemptOutcome& outcome, UnixMs now) {
     if (!benches_at_once(outcome) && !outcome.counted) return false;
-    BreakerScope* scope = scope_of(entry, model_concerned(outcome));
+    BreakerScope* scope = scope_of(outcome.provider, entry, model_concerned(outcome));
     return scope != nullptr && scope->record(outcome, policy_, chance_, now);
 }
 

@@ -90,7 +90,17 @@ void Reporter::acknowledged(const v1::ReportResponse& response) {
     if (!queue_.acknowledge(response.acked_report_seq())) return;
     backoff_.reset();
     sent_ = false;
-    if (queue_.has_news()) send({});
+    if (totals_due_) {
+        send_totals();
+    } else if (queue_.has_news()) {
+        send({});
+    }
+}
+
+void Reporter::send_totals() {
+    // A report that is sent again goes as it was.
+    totals_due_ = queue_.report_is_out();
+    send(collect_totals_());
 }
 
 void Reporter::send(const std::vector<ProviderTotals>& totals) {
@@ -109,8 +119,10 @@ void Reporter::tick() {
     tick_timer_.expires_after(interval_);
     tick_timer_.async_wait([this](const ErrorCode& ec) {
         if (ec || !channel_) return;
+        // Behind the report that is out, if there is one: signals may come without a pause.
+        totals_due_ = true;
         if (stream_ && !sent_) {
-            send(collect_totals_());
+            send_totals();
         } else if (stream_ && steady_now() - sent_at_ > kAckMax) {
             close();
             open_later();

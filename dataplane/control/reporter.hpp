@@ -57,6 +57,7 @@ class Reporter {
     void open();
     void close();
     void acknowledged(const v1::ReportResponse& response);
+    void send_totals();
     void send(const std::vector<ProviderTotals>& totals);
     void tick();
     void open_later();
@@ -71,6 +72,7 @@ class Reporter {
     std::shared_ptr<Stream> stream_;
     bool sent_ = false;  // the report that is out went over stream_
     SteadyTime sent_at_;
+    bool totals_due_ = false;
     std::uint64_t counted_seq_ = 0;  // the last report whose signals count as sent
     bool drop_logged_ = false;
     Milliseconds interval_{2'000};

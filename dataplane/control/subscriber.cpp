@@ -163,6 +163,8 @@ void Subscriber::apply(const v1::Update& update) {
         applied.answer.mutable_ack()->set_apply_us(static_cast<std::uint32_t>(took.count()));
     }
     stream_->send(std::move(applied.answer));
+    // The first configuration makes it ready, which is news.
+    if (hooks_.ready() != told_ready_) send_heartbeat();
     if (!applied.drop_stream) return;
     // Half-closed rather than cancelled: a cancelled call may lose the answer that was just sent.
     backoff_.slow_down();
@@ -221,7 +223,8 @@ void Subscriber::send_heartbeat() {
             (*heartbeat.mutable_in_flight_at())[provider] = count;
         }
     }
-    heartbeat.set_ready(hooks_.ready());
+    told_ready_ = hooks_.ready();
+    heartbeat.set_ready(told_ready_);
     heartbeat.set_last_seen_head_seq(head_.second);
     stream_->send(std::move(message));
 }

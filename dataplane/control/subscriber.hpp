@@ -99,6 +99,7 @@ class Subscriber {
     std::shared_ptr<Stream> stream_;
     std::string leaving_;  // why this stream is being left; empty: it is not
     bool welcomed_ = false;
+    bool told_ready_ = false;  // by the last heartbeat
     bool ever_welcomed_ = false;
     SteadyTime opened_at_;
     SteadyTime heard_at_;

@@ -177,7 +177,11 @@ TEST_F(FleetHealth, WithoutTheControlPlaneEachTriesForItself) {
 }
 
 TEST_F(FleetHealth, ASuspectTurnsUnreadyByLeaveAndComesBack) {
-    start("  unhealthy_threshold: 1000\n  failure_cooldown: 300\n", 3);
+    start(
+        "  unhealthy_threshold: 1000\n"
+        "  limits: {retry_budget_percent: 100, retry_budget_min_per_second: 1000}\n",
+        3
+    );
     auto ready = [&](std::size_t index) {
         return fleet_->get_at(fleet_->admin_port(index), "/readyz");
     };
@@ -197,7 +201,8 @@ TEST_F(FleetHealth, ASuspectTurnsUnreadyByLeaveAndComesBack) {
             }
         }
         return ready(0).status == 503;
-    }));
+    })) << fleet_->get_at(fleet_->control_plane_http_port(), "/metrics").body
+        << fleet_->get_at(fleet_->admin_port(0), "/metrics").body;
     EXPECT_THAT(ready(0).body, HasSubstr("standing aside"));
     EXPECT_THAT(ready(0).body, HasSubstr("a, b"));
     for (std::size_t index : {1u, 2u}) EXPECT_EQ(ready(index).status, 200u);

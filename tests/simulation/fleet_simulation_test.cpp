@@ -112,9 +112,9 @@ void suffer(SimFleet& fleet, const Suffering& kind) {
     fleet.end_faults();
     fleet.stop_noise();
     // The longest bench, a lease that nobody uses, and the ramp.
-    fleet.run_for(110'000);
+    fleet.run_for(70'000);
     fleet.stop_requests();
-    fleet.run_for(20'000);
+    fleet.run_for(12'000);
     fleet.check_end();
 }
 
@@ -131,6 +131,9 @@ std::uint64_t first_seed() {
 }
 
 TEST(FleetSimulation, HoldsItsInvariantsOverTheFailureMatrix) {
+    controlplane::ProbeTally probes;
+    std::size_t spared = 0;
+    std::size_t opened = 0;
     for (std::uint64_t seed = first_seed(); seed < first_seed() + kSeeds; ++seed) {
         const Suffering& kind = kMatrix[seed % std::size(kMatrix)];
         FleetShape shape;
@@ -139,8 +142,21 @@ TEST(FleetSimulation, HoldsItsInvariantsOverTheFailureMatrix) {
         suffer(fleet, kind);
         ASSERT_TRUE(fleet.violations().empty())
             << "seed " << seed << ", " << kind.name << ":\n" << words(fleet.violations());
-        ASSERT_GT(fleet.data_planes()[0]->requests(), 100U);
+        ASSERT_GT(fleet.data_planes()[0]->requests(), 50U);
+        const controlplane::ProbeTally& tally = fleet.merger().probe_tally();
+        probes.succeeded += tally.succeeded;
+        probes.failed += tally.failed;
+        probes.expired += tally.expired;
+        probes.ignored += tally.ignored;
+        spared += fleet.spared_somebody() ? 1 : 0;
+        opened += fleet.merger().history("a")->counted().contains(v1::CIRCUIT_OPEN) ? 1 : 0;
     }
+    // What is to be checked did happen.
+    EXPECT_GT(probes.succeeded, kSeeds / 4);
+    EXPECT_GT(probes.failed, kSeeds / 4);
+    EXPECT_GT(probes.expired + probes.ignored, 0U);
+    EXPECT_GT(spared, kSeeds / 10);
+    EXPECT_GT(opened, kSeeds / 3);
 }
 
 TEST(FleetSimulation, IsTheSameForTheSameSeed) {
@@ -205,13 +221,13 @@ TEST_P(Figures, ARevokedKeyCostsOneAttemptAndThoseAlreadyUnderWay) {
     UnixMs began = fleet.now();
     while (!fleet.benched_everywhere("a", "opus") && fleet.now() < began + 30'000) fleet.run_for(1);
     UnixMs paid = fleet.attempts_at("a") - before;
-    // At five requests a second and four providers, more than one under way at once is rare.
+    // At five requests a second by the fleet and four providers, more than one under way is rare.
     EXPECT_LE(paid, 3);
     fleet.run_for(29'000);
     EXPECT_EQ(fleet.attempts_at("a") - before, paid);
 }
 
-INSTANTIATE_TEST_SUITE_P(FleetSimulation, Figures, testing::Range<std::uint64_t>(1, 11));
+INSTANTIATE_TEST_SUITE_P(FleetSimulation, Figures, testing::Range<std::uint64_t>(1, 6));
 
 // Each checker catches the fault that it is there for.
 class Planted : public testing::Test {

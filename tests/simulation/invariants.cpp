@@ -27,7 +27,7 @@ std::vector<std::string> SimFleet::violations() const {
 }
 
 void SimFleet::check() {
-    v1::HealthSection section = merger_->section();
+    v1::HealthSection section = section_;
     UnixMs since = now() - checked_at_;
     checked_at_ = now();
     // One bad data plane never takes out a provider that is well.
@@ -35,11 +35,26 @@ void SimFleet::check() {
         if (shape_.mutant == Mutant::kNothingSpared && health.spared()) {
             health.set_circuit(v1::CIRCUIT_OPEN);
         }
+        spared_somebody_ = spared_somebody_ || health.spared();
         if (!is_out(health) || !expected_well_.contains(health.provider())) continue;
         wrong_ms_ += since;
         violated(fmt::format("{} is well, and out: {}", health.provider(), health.cause()));
     }
-    // Every route keeps somebody, for every model.
+    check_routes(section);
+    check_probes(section);
+}
+
+// Whatever changed was said to have changed, and so published. Words may lag: they tell of numbers of data planes.
+void SimFleet::check_told() {
+    auto facts = [](v1::HealthSection section) {
+        for (v1::ProviderHealth& health : *section.mutable_providers()) health.clear_cause();
+        return section.SerializeAsString();
+    };
+    if (facts(section_) != facts(merger_->section())) violated("a change of health was not told");
+}
+
+// Every route keeps somebody, for every model.
+void SimFleet::check_routes(const v1::HealthSection& section) {
     for (const char* model : {"opus", "haiku"}) {
         std::size_t usable = 0;
         for (const std::string& provider : shape_.providers) {
@@ -53,7 +68,10 @@ void SimFleet::check() {
         }
         if (usable == 0) violated(fmt::format("nobody is left for {}", model));
     }
-    // One valid probe per circuit, and one request for each ticket.
+}
+
+// One valid probe per circuit, and one request for each ticket.
+void SimFleet::check_probes(const v1::HealthSection& section) {
     std::map<std::string, int> holders;
     for (const auto& plane : data_planes_) {
         for (const auto& [id, count] : plane->probes_under_way()) {
@@ -71,7 +89,12 @@ void SimFleet::check() {
     }
     for (const v1::ProviderHealth& health : section.providers()) {
         const std::string& id = health.probe().probe_id();
-        if (!id.empty() && holders[id] > 1) {
+        if (id.empty()) continue;
+        for (const auto& plane : data_planes_) {
+            int begun = plane->probes_begun(id);
+            if (begun > 1) violated(fmt::format("{} sent {} probes on lease {}", plane->id(), begun, id));
+        }
+        if (holders[id] > 1) {
             violated(fmt::format("{} data planes hold probe {}", holders[id], id));
         }
     }

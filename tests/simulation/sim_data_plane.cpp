@@ -25,6 +25,8 @@ void SimDataPlane::restart() {
     instance_ = dp_id_ + "-" + std::to_string(++restarts_);
     ++armed_;
     totals_.clear();
+    probing_.clear();
+    begun_.clear();
     view_ = std::make_shared<HealthView>();
     breaker_ = std::make_unique<dataplane::LocalBreaker>(slots_, dp_id_, [this] {
         return std::uniform_real_distribution<double>(0, 1)(around_.random);
@@ -110,7 +112,10 @@ void SimDataPlane::next_candidate(const std::shared_ptr<Request>& request) {
         if (refused && !(last && request->attempts == 0)) continue;
         ++request->attempts;
         const ProbeTicket* probe = hold.settle();
-        if (probe != nullptr) ++probing_[probe->id()];
+        if (probe != nullptr) {
+            ++probing_[probe->id()];
+            ++begun_[probe->id()];
+        }
         std::string model(candidate.model.empty() ? request->model : candidate.model);
         Answer answer = around_.ask(dp_id_, *candidate.provider, model);
         UnixMs began = around_.events.now();

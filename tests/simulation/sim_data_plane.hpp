@@ -70,6 +70,12 @@ class SimDataPlane {
     // Probes on their way, by ticket id: the tickets are those of the fleet and of this data plane.
     const std::map<std::string, int>& probes_under_way() const { return probing_; }
 
+    // Requests that ever went out with the ticket of that lease, in this process.
+    int probes_begun(const std::string& lease) const {
+        auto found = begun_.find(lease);
+        return found == begun_.end() ? 0 : found->second;
+    }
+
   private:
     struct Request;
     void next_candidate(const std::shared_ptr<Request>& request);
@@ -92,6 +98,7 @@ class SimDataPlane {
     bool connected_ = true;
     std::map<std::string, Totals> totals_;
     std::map<std::string, int> probing_;
+    std::map<std::string, int> begun_;
     std::uint64_t requests_ = 0;
     std::uint64_t unanswered_ = 0;
 };

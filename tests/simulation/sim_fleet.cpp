@@ -47,6 +47,7 @@ SimFleet::SimFleet(FleetShape shape)
     auto chance = [this] { return std::uniform_real_distribution<double>(0, 1)(random_); };
     merger_ = std::make_unique<controlplane::Merger>(epoch_, chance);
     merger_->configure(config_, now());
+    section_ = merger_->section();
     Surroundings around{
         events_,
         random_,
@@ -58,7 +59,7 @@ SimFleet::SimFleet(FleetShape shape)
     for (std::size_t i = 1; i <= shape_.data_planes; ++i) {
         data_planes_.push_back(std::make_unique<SimDataPlane>(fmt::format("dp-{}", i), around));
         data_planes_.back()->take_config(config_);
-        data_planes_.back()->take_health(merger_->section(), epoch_);
+        data_planes_.back()->take_health(section_, epoch_);
         begin_traffic(i - 1);
         begin_reports(i - 1);
     }
@@ -95,7 +96,9 @@ void SimFleet::begin_reports(std::size_t dp) {
 // The control plane's ticker: every second, and when a circuit is due.
 void SimFleet::tick() {
     set_members();
+    check_told();
     if (merger_->age(now())) publish();
+    check_told();
     check();
     UnixMs next = now() + kTick;
     if (auto due = merger_->next_change()) next = std::clamp(*due, now() + 1, next);
@@ -156,12 +159,13 @@ void SimFleet::deliver(const std::string& dp_id, const v1::Signal& told) {
     if (late && before != merger_->section().SerializeAsString()) {
         violated("news of old settings changed the health of the new ones");
     }
-    if (changed) publish();
+    if (!changed) return;
+    publish();
     check();
 }
 
 void SimFleet::publish() {
-    ++seq_;
+    section_ = merger_->section();
     for (std::size_t i = 0; i < data_planes_.size(); ++i) send_health(i);
 }
 
@@ -176,12 +180,12 @@ void SimFleet::send_health(std::size_t dp) {
     events_.at(arrives, [this, &plane, section = published_to(plane), epoch = epoch_] {
         if (!plane.connected() || epoch != epoch_) return;
         plane.take_health(section, epoch);
-        check();
+        check_probes(section_);
     });
 }
 
 v1::HealthSection SimFleet::published_to(const SimDataPlane& dp) const {
-    v1::HealthSection section = merger_->section();
+    v1::HealthSection section = section_;
     for (v1::ProviderHealth& health : *section.mutable_providers()) {
         if (shape_.mutant == Mutant::kLeaseForAll && health.has_probe()) {
             health.mutable_probe()->set_dp_id(dp.id());
@@ -224,6 +228,7 @@ void SimFleet::restart_control_plane() {
     ++epoch_;
     merger_ = std::make_unique<controlplane::Merger>(epoch_, chance);
     merger_->configure(config_, now());
+    section_ = merger_->section();
     for (std::size_t i = 0; i < data_planes_.size(); ++i) partition(i, true);
     for (std::size_t i = 0; i < data_planes_.size(); ++i) {
         // All within the time that the reconnecting takes; none is alone then.
@@ -245,10 +250,11 @@ void SimFleet::change_settings(const std::string& provider) {
         if (one.name() == provider) one.set_etag(one.etag() + "x");
     }
     merger_->configure(config_, now());
+    section_ = merger_->section();
     for (const auto& plane : data_planes_) {
         events_.after(delay() + 100, [this, raw = plane.get(), config = config_] {
             raw->take_config(config);
-            raw->take_health(merger_->section(), epoch_);
+            raw->take_health(section_, epoch_);
         });
     }
 }

@@ -32,9 +32,9 @@ struct FleetShape {
     std::uint64_t seed = 1;
     std::size_t data_planes = 5;
     std::vector<std::string> providers = {"a", "b", "c"};
-    double requests_per_second = 4;  // of each data plane
+    double requests_per_second = 3;  // of each data plane
     double noise = 0.003;            // attempts that fail for no reason
-    UnixMs cooldown = 5'000;
+    UnixMs cooldown = 2'000;
     Mutant mutant = Mutant::kNone;
 };
 
@@ -79,6 +79,7 @@ class SimFleet {
     const controlplane::Merger& merger() const { return *merger_; }
     std::vector<std::unique_ptr<SimDataPlane>>& data_planes() { return data_planes_; }
     UnixMs wrong_ms() const { return wrong_ms_; }  // of providers out that were well
+    bool spared_somebody() const { return spared_somebody_; }
     void check_end();  // everything is quiet: what must hold then
 
   private:
@@ -95,6 +96,9 @@ class SimFleet {
     v1::HealthSection published_to(const SimDataPlane& dp) const;
     void set_members();
     void check();
+    void check_told();
+    void check_routes(const v1::HealthSection& section);
+    void check_probes(const v1::HealthSection& section);
     void violated(const std::string& what);
 
     FleetShape shape_;
@@ -103,7 +107,8 @@ class SimFleet {
     v1::ConfigSection config_;
     std::uint64_t epoch_ = 1;
     std::unique_ptr<controlplane::Merger> merger_;
-    std::uint64_t seq_ = 0;
+    v1::HealthSection section_;  // as last published
+    bool spared_somebody_ = false;
     std::vector<std::unique_ptr<SimDataPlane>> data_planes_;
     std::map<std::string, std::vector<v1::Signal>> waiting_;  // of data planes that are cut off
     std::map<std::string, UnixMs> report_arrives_;            // a stream keeps its order

@@ -163,9 +163,11 @@ TEST_F(LocalBreakerTest, ALeaseIsForTheOneThatItNames) {
     std::shared_ptr<ProbeTicket> before = a().probe;
     fleet(v1::CIRCUIT_HALF_OPEN, 3, 0, 4);
     EXPECT_EQ(a().probe, before) << "told again, it is the same one";
-    EXPECT_EQ(breaker_.next_expiry(kNow), kNow + 60'000);
-    EXPECT_TRUE(breaker_.age(kNow + 60'000));
+    EXPECT_EQ(breaker_.next_expiry(kNow), kNow + 30'000) << "from when it came, by this clock";
+    EXPECT_TRUE(breaker_.age(kNow + 30'000));
     EXPECT_EQ(a().probe, nullptr) << "an expired lease lets nobody through";
+    fleet(v1::CIRCUIT_HALF_OPEN, 3, 0, 5, 1, kNow + 31'000);
+    EXPECT_EQ(a().probe, nullptr) << "nor does it when it is told of again";
     EXPECT_TRUE(a().benched);
 }
 
@@ -183,6 +185,8 @@ TEST_F(LocalBreakerTest, AProbesEndCountsOnceAndForItsOwnTicketOnly) {
     EXPECT_TRUE(probe_ends(true, kNow + 200));
     EXPECT_EQ(a().probe, nullptr);
     EXPECT_TRUE(a().benched) << "until the fleet says otherwise";
+    fleet(v1::CIRCUIT_HALF_OPEN, 3, 0, 5);
+    EXPECT_EQ(a().probe, nullptr) << "one lease is one ticket";
     AttemptOutcome again = samples::success("a", kNow + 300);
     again.probe_id = ticket->id();
     again.probe_epoch = ticket->epoch();
