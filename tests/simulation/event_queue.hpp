@@ -1,6 +1,7 @@
 // Virtual time: what happens next, one thing after the other.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <queue>
@@ -26,7 +27,8 @@ class EventQueue {
 
     void run_until(UnixMs end) {
         while (!events_.empty() && events_.top().when <= end) {
-            Action action = events_.top().action;
+            // Not copied: what an action holds may be large.
+            Action action = std::move(events_.top().action);
             now_ = events_.top().when;
             events_.pop();
             action();
@@ -38,7 +40,7 @@ class EventQueue {
     struct Event {
         UnixMs when;
         std::uint64_t order;
-        Action action;
+        mutable Action action;
         bool operator<(const Event& other) const {
             return std::pair(when, order) > std::pair(other.when, other.order);
         }

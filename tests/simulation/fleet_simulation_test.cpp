@@ -112,7 +112,8 @@ void suffer(SimFleet& fleet, const Suffering& kind) {
     fleet.end_faults();
     fleet.stop_noise();
     // The longest bench, a lease that nobody uses, and the ramp.
-    fleet.run_for(70'000);
+    UnixMs healed = fleet.now();
+    while (!fleet.settled() && fleet.now() < healed + 70'000) fleet.run_for(1'000);
     fleet.stop_requests();
     fleet.run_for(12'000);
     fleet.check_end();

@@ -100,21 +100,32 @@ void SimFleet::check_probes(const v1::HealthSection& section) {
     }
 }
 
-// Call when faults are over, and requests have ended and been reported.
-void SimFleet::check_end() {
+// Who is out, for anybody; in words.
+std::vector<std::string> SimFleet::held_out() const {
+    std::vector<std::string> held;
     v1::HealthSection section = merger_->section();
     for (const v1::ProviderHealth& health : section.providers()) {
         if (health.circuit() == v1::CIRCUIT_CLOSED && !health.spared()) continue;
-        violated(fmt::format("{} {} has not come back: {}", health.provider(), health.model(), health.cause()));
+        held.push_back(fmt::format("{} {} has not come back: {}", health.provider(), health.model(), health.cause()));
     }
     for (const auto& plane : data_planes_) {
         for (const std::string& provider : shape_.providers) {
             for (const char* model : {"opus", "haiku"}) {
                 if (!plane->benched(provider, model)) continue;
-                violated(fmt::format("{} still benches {} for {}", plane->id(), provider, model));
+                held.push_back(fmt::format("{} still benches {} for {}", plane->id(), provider, model));
             }
         }
     }
+    return held;
+}
+
+bool SimFleet::settled() const {
+    return held_out().empty();
+}
+
+// Call when faults are over, and requests have ended and been reported.
+void SimFleet::check_end() {
+    for (const std::string& one : held_out()) violated(one);
     for (const std::string& provider : shape_.providers) {
         std::uint64_t sum = told_totals_[provider];
         for (const auto& plane : data_planes_) {

@@ -79,6 +79,7 @@ class SimFleet {
     const controlplane::Merger& merger() const { return *merger_; }
     std::vector<std::unique_ptr<SimDataPlane>>& data_planes() { return data_planes_; }
     UnixMs wrong_ms() const { return wrong_ms_; }  // of providers out that were well
+    bool settled() const;  // nobody is out, for anybody
     bool spared_somebody() const { return spared_somebody_; }
     void check_end();  // everything is quiet: what must hold then
 
@@ -96,6 +97,7 @@ class SimFleet {
     v1::HealthSection published_to(const SimDataPlane& dp) const;
     void set_members();
     void check();
+    std::vector<std::string> held_out() const;
     void check_told();
     void check_routes(const v1::HealthSection& section);
     void check_probes(const v1::HealthSection& section);
