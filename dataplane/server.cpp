@@ -169,6 +169,8 @@ void Server::write_addresses(const std::string& listen_address) {
 void Server::on_snapshot(std::shared_ptr<const Snapshot> snapshot) {
     const Settings& settings = snapshot->settings;
     apply_log_settings(settings);
+    // Before ready() says so: who asks on hearing it must not come too early.
+    for (auto& worker : workers_) worker->publish(snapshot);
     {
         std::lock_guard lock(mutex_);
         snapshot_ = snapshot;
@@ -181,7 +183,6 @@ void Server::on_snapshot(std::shared_ptr<const Snapshot> snapshot) {
             listen_wanted_ = fmt::format("{}:{}", settings.listen_host, settings.listen_port);
         }
     }
-    for (auto& worker : workers_) worker->publish(snapshot);
     net::post(context_, [this] { listen_where_configured(); });
 }
 
