@@ -98,6 +98,7 @@ bool Merger::signal(std::string_view dp_id, const v1::Signal& signal, UnixMs now
     AttemptOutcome outcome = to_outcome(signal);
     if (!outcome.probe_id.empty()) return probe_ended(dp_id, outcome, now);
     if (!outcome.ok) {
+        if (!outcome.counted && !benches_at_once(outcome)) return false;
         std::optional<Place> place = place_of(outcome.provider, model_concerned(outcome));
         return place && failed(*place, dp_id, outcome, now);
     }
@@ -206,7 +207,8 @@ bool Merger::probe_ended(std::string_view dp_id, const AttemptOutcome& outcome, 
     fleet.circuit.open(policy_, chance_(), now, benches_at_once(plain) ? plain.retry_at : 0);
     changed(*probed, from, now);
     // It may also be about something else: a limit on the model, met by the provider's probe.
-    if (model_concerned(plain) != probed->model) {
+    bool counts = plain.counted || benches_at_once(plain);
+    if (counts && model_concerned(plain) != probed->model) {
         std::optional<Place> other = place_of(plain.provider, model_concerned(plain));
         if (other) failed(*other, dp_id, plain, now);
     }
@@ -235,7 +237,6 @@ bool Merger::failed(
     Place place, std::string_view dp_id, const AttemptOutcome& outcome, UnixMs now
 ) {
     bool at_once = benches_at_once(outcome);
-    if (!at_once && !outcome.counted) return false;
     FleetCircuit& fleet = place.fleet;
     bool raised = fleet.votes.add(dp_id, outcome, at_once, now);
     if (suspects_.suspect(dp_id)) return raised;

@@ -120,9 +120,10 @@ bool BreakerScope::connected(
     if (yes) return false;
     if (fleet_.state == CircuitState::kRamp) {
         // Nobody will tell of its next step.
+        fleet_.state = CircuitState::kClosed;
+        if (circuit_.state() != CircuitState::kClosed) return true;
         circuit_.half_open(now);
         circuit_.ramp(policy, now);
-        fleet_.state = CircuitState::kClosed;
         return true;
     }
     if (!fleet_has_it_out()) return false;
@@ -179,8 +180,7 @@ Condition BreakerScope::condition() const {
     Condition out;
     out.failure_count = failures_.count();
     out.why = failures_.why();
-    out.watch_success =
-        failures_.count() > 0 || circuit_.out() || fleet_.state != CircuitState::kClosed;
+    out.watch_success = failures_.count() > 0 || circuit_.out() || fleet_has_it_out();
     out.benched = circuit_.out() || fleet_has_it_out();
     if (circuit_.state() == CircuitState::kOpen) out.benched_until = circuit_.until();
     if (fleet_.state == CircuitState::kOpen) {

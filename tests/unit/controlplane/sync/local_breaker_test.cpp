@@ -319,6 +319,21 @@ TEST_F(LocalBreakerTest, WithoutAControlPlaneItProbesAloneAndNotAtOnce) {
     EXPECT_TRUE(a().benched);
 }
 
+TEST_F(LocalBreakerTest, ARampGoesOnWithoutTheControlPlaneAndLiftsNoBenchOfItsOwn) {
+    fleet(v1::CIRCUIT_RAMP, 2, 0, 0);
+    EXPECT_EQ(a().admit_percent, 10U);
+    breaker_.connected(false, kNow);
+    EXPECT_EQ(a().admit_percent, 10U);
+    breaker_.age(kNow + 5'000);
+    breaker_.age(kNow + 10'000);
+    EXPECT_EQ(a().admit_percent, 100U);
+    breaker_.connected(true, kNow + 10'000);
+    fleet(v1::CIRCUIT_RAMP, 4, 0, 0);
+    open_locally();
+    breaker_.connected(false, kNow + 200);
+    EXPECT_TRUE(a().benched);
+}
+
 TEST_F(LocalBreakerTest, AReturnOfTheControlPlaneEndsTheLoneWay) {
     fleet(v1::CIRCUIT_OPEN, 2, kNow + 5'000, 2);
     breaker_.connected(false, kNow);
