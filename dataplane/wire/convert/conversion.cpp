@@ -1,0 +1,70 @@
+#include "dataplane/wire/convert/conversion.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdint>
+
+namespace balancer::wire::convert {
+namespace {
+
+constexpr std::size_t kNotesMax = 32;
+constexpr std::size_t kNameBytesMax = 48;
+
+// FNV-1a: no secret, only to tell names apart.
+std::uint64_t hash_of(std::string_view text) {
+    std::uint64_t hash = 0xcbf29ce484222325ULL;
+    for (unsigned char c : text) hash = (hash ^ c) * 0x100000001b3ULL;
+    return hash;
+}
+
+bool is_plain(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-';
+}
+
+}  // namespace
+
+void Notes::add(std::string_view field, std::string_view what) {
+    std::string note = fmt::format("{}: {}", field, what);
+    if (list_.size() < kNotesMax && std::find(list_.begin(), list_.end(), note) == list_.end()) {
+        list_.push_back(std::move(note));
+    }
+}
+
+void Notes::add_unknown(std::string_view field) {
+    bool plain = !field.empty() && field.size() <= kNameBytesMax &&
+                 std::all_of(field.begin(), field.end(), is_plain);
+    add(plain ? field : std::string_view("an unknown field"));
+}
+
+Error not_capable(std::string detail) {
+    return Error{make_error_code(boost::system::errc::not_supported), std::move(detail)};
+}
+
+bool is_not_capable(const Error& error) {
+    return error.code == boost::system::errc::not_supported;
+}
+
+std::string fit_name(std::string_view name, std::size_t bytes_max) {
+    if (name.size() <= bytes_max) return std::string(name);
+    std::string_view begin = name.substr(0, bytes_max - 17);
+    // No escape and no letter of several bytes is cut in two.
+    if (!std::all_of(begin.begin(), begin.end(), is_plain)) begin = "name";
+    return fmt::format("{}_{:016x}", begin, hash_of(name));
+}
+
+std::string ToolNames::to_openai(std::string_view name) {
+    std::string sent = fit_name(name, kToolNameBytesMax);
+    if (sent != name && from_openai(sent) != name) changed_.emplace_back(sent, name);
+    return sent;
+}
+
+std::string_view ToolNames::from_openai(std::string_view name) const {
+    for (const auto& [sent, original] : changed_) {
+        if (sent == name) return original;
+    }
+    return name;
+}
+
+}  // namespace balancer::wire::convert

@@ -1,0 +1,23 @@
+// The parser that all conversions share. Its own type keeps simdjson out of the headers of those
+// who convert.
+#pragma once
+
+#include <memory>
+
+namespace balancer::wire::convert {
+
+// Owns the parser's tables and one buffer, which grow to the largest text seen. One per worker; a
+// conversion that holds a reference uses it only inside of a call. Not thread-safe.
+class JsonReader {
+  public:
+    JsonReader();
+    ~JsonReader();
+
+    struct Walk;  // json_walk.hpp
+    Walk& walk() { return *walk_; }
+
+  private:
+    std::unique_ptr<Walk> walk_;
+};
+
+}  // namespace balancer::wire::convert
