@@ -133,6 +133,10 @@ std::string_view JsonReader::Walk::raw(Value& value) {
     } else {
         elements(value, [this](std::size_t, Value& element) { raw(element); });
     }
+    return text_since(begin);
+}
+
+std::string_view JsonReader::Walk::text_since(const char* begin) {
     const char* end = nullptr;
     if (failed_ || fails(document_.current_location().get(end))) return {};
     // What follows is the next token of the object or array around us.

@@ -67,6 +67,9 @@ struct JsonReader::Walk {
 
     // The value's bytes, checked down to its last scalar; empty after a problem.
     std::string_view raw(Value& value);
+    // From `begin`, the first byte of an object or array that has just been walked through, to its
+    // end.
+    std::string_view text_since(const char* begin);
     // The inside of a string; empty for other kinds.
     std::string_view string(Value& value);
     bool is_true(Value& value) { return raw_scalar(value) == "true"; }

@@ -1,5 +1,7 @@
 #include "dataplane/wire/convert/json_write.hpp"
 
+#include <algorithm>
+
 #include "base/log.hpp"
 
 namespace balancer::wire::convert {
@@ -31,6 +33,14 @@ void inside_member(std::string& out, std::string_view name, std::string_view ins
 void text_member(std::string& out, std::string_view name, std::string_view text) {
     open_member(out, name);
     append_json_string(out, text);
+}
+
+void append_line(std::string& out, std::string_view json) {
+    while (!json.empty()) {
+        std::size_t end = std::min(json.find_first_of("\r\n"), json.size());
+        out.append(json.substr(0, end));
+        json.remove_prefix(std::min(end + 1, json.size()));
+    }
 }
 
 void append_inside(std::string& out, std::string_view text) {

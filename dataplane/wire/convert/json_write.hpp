@@ -28,6 +28,10 @@ void number_member(std::string& out, std::string_view name, std::unsigned_integr
     out.append(std::to_string(value));
 }
 
+// JSON without its line breaks, which an event of a stream must not hold. (Inside of strings there
+// are none.)
+void append_line(std::string& out, std::string_view json);
+
 // What `text` looks like inside of a JSON string.
 void append_inside(std::string& out, std::string_view text);
 

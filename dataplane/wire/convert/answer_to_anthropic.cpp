@@ -1,0 +1,93 @@
+#include "dataplane/wire/convert/answer_to_anthropic.hpp"
+
+#include "dataplane/wire/convert/json_text.hpp"
+#include "dataplane/wire/convert/json_write.hpp"
+#include "dataplane/wire/convert/openai_answer.hpp"
+#include "dataplane/wire/convert/stop_reason.hpp"
+#include "dataplane/wire/convert/tool_input.hpp"
+
+namespace balancer::wire::convert {
+namespace {
+
+void append_text_block(std::string& out, const OpenaiAnswer& answer) {
+    if (answer.texts.empty() && answer.refusal.empty()) return;
+    separate(out);
+    out.append("{\"type\":\"text\",\"text\":\"");
+    for (std::string_view text : answer.texts) out.append(text);
+    out.append(answer.refusal);
+    out.append("\"}");
+}
+
+void append_thinking_block(std::string& out, std::string_view reasoning) {
+    if (reasoning.empty()) return;
+    separate(out);
+    out.push_back('{');
+    inside_member(out, "type", "thinking");
+    inside_member(out, "thinking", reasoning);
+    inside_member(out, "signature", kConvertedSignature);
+    out.push_back('}');
+}
+
+void append_call_block(
+    JsonReader& reader,
+    const OpenaiCall& call,
+    std::size_t at,
+    const ToAnthropicOptions& options,
+    std::string& out
+) {
+    separate(out);
+    out.push_back('{');
+    inside_member(out, "type", "tool_use");
+    inside_member(out, "id", anthropic_tool_id(call.id, options.message_id, at));
+    inside_member(out, "name", options.tool_names.from_openai(call.name));
+    open_member(out, "input");
+    if (call.arguments_object.empty()) {
+        append_tool_input(reader, unescaped(call.arguments), out);
+    } else {
+        out.append(call.arguments_object);
+    }
+    out.push_back('}');
+}
+
+}  // namespace
+
+Result<Usage> answer_to_anthropic(
+    JsonReader& reader, std::string_view body, const ToAnthropicOptions& options, std::string& out
+) {
+    OpenaiAnswer answer;
+    if (Result<void> read = read_openai_answer(reader, body, answer); !read) {
+        return invalid("the answer is no chat completion: " + read.error().text());
+    }
+    if (answer.is_error) return invalid("the answer is an error inside of a success");
+    if (!answer.has_choice) return invalid("the answer is no chat completion: it has no choices");
+    out.push_back('{');
+    text_member(out, "id", options.message_id);
+    inside_member(out, "type", "message");
+    inside_member(out, "role", "assistant");
+    text_member(out, "model", options.model);
+    open_member(out, "content");
+    out.push_back('[');
+    append_thinking_block(out, answer.reasoning);
+    append_text_block(out, answer);
+    std::size_t at = 0;
+    for (const OpenaiCall& call : answer.calls) {
+        if (!call.name.empty()) append_call_block(reader, call, at++, options, out);
+    }
+    out.push_back(']');
+    bool at_stop_text = answer.finish_reason == "stop" && !answer.stop_text.empty() && at == 0;
+    std::string_view reason = !answer.refusal.empty() ? "refusal"
+                              : at_stop_text          ? "stop_sequence"
+                                             : stop_reason_of(answer.finish_reason, at > 0);
+    inside_member(out, "stop_reason", reason);
+    if (at_stop_text && answer.refusal.empty()) {
+        inside_member(out, "stop_sequence", answer.stop_text);
+    } else {
+        raw_member(out, "stop_sequence", "null");
+    }
+    Usage usage = answer.usage.value_or(Usage{});
+    append_anthropic_usage(out, usage);
+    out.push_back('}');
+    return usage;
+}
+
+}  // namespace balancer::wire::convert

@@ -1,0 +1,139 @@
+#include "dataplane/wire/convert/error_to_anthropic.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <charconv>
+#include <string>
+#include <utility>
+
+#include "dataplane/wire/convert/context_length.hpp"
+#include "dataplane/wire/convert/json_text.hpp"
+#include "dataplane/wire/convert/json_walk.hpp"
+
+namespace balancer::wire::convert {
+namespace {
+
+using Walk = JsonReader::Walk;
+
+constexpr std::size_t kQuotedBytesMax = 1000;
+
+struct Words {
+    std::string type;
+    std::string code;
+    std::string message;
+};
+
+void read_word(Walk& walk, std::string_view name, Value& value, Words& words) {
+    JsonKind kind = walk.kind(value);
+    if (name == "type" && kind == JsonKind::kString) {
+        words.type = unescaped(walk.string(value));
+    } else if (name == "code" && kind == JsonKind::kString) {
+        words.code = unescaped(walk.string(value));
+    } else if (name == "code" && kind == JsonKind::kNumber) {
+        words.code = walk.raw(value);
+    } else if (name == "message" || name == "detail" || name == "error") {
+        if (kind == JsonKind::kString) {
+            words.message = unescaped(walk.string(value));
+        } else if (kind != JsonKind::kNull && words.message.empty()) {
+            words.message = walk.raw(value).substr(0, kQuotedBytesMax);
+        }
+    }
+}
+
+// Where servers put their words: in "error" (an object or a text), or beside it.
+Words read_words(JsonReader& reader, std::string_view body) {
+    Words inner;
+    Words outer;
+    Walk& walk = reader.walk();
+    Result<void> read = walk.read_object_copy(body, [&](std::string_view name, Value& value) {
+        if (name == "error" && walk.kind(value) == JsonKind::kObject) {
+            walk.members(value, [&](std::string_view key, Value& member) {
+                read_word(walk, key, member, inner);
+            });
+        } else {
+            read_word(walk, name, value, outer);
+        }
+    });
+    if (!read) return {};
+    bool is_inner = !inner.type.empty() || !inner.code.empty() || !inner.message.empty();
+    return is_inner ? inner : outer;
+}
+
+bool is_any_of(const Words& words, std::initializer_list<std::string_view> names) {
+    for (std::string_view name : names) {
+        if (words.type == name || words.code == name) return true;
+    }
+    return false;
+}
+
+// The status that an error inside of a success would have had.
+unsigned status_of(const Words& words) {
+    unsigned code = 0;
+    const char* end = words.code.data() + words.code.size();
+    auto [read, problem] = std::from_chars(words.code.data(), end, code);
+    if (problem == std::errc() && read == end && code >= 400 && code <= 599) return code;
+    if (is_any_of(words, {"rate_limit_exceeded", "rate_limit_error", "requests", "tokens"}))
+        return 429;
+    if (is_any_of(words, {"overloaded_error", "engine_overloaded", "service_unavailable"}))
+        return 529;
+    if (is_any_of(words, {"invalid_api_key", "authentication_error"})) return 401;
+    if (is_any_of(words, {"permission_error", "permission_denied"})) return 403;
+    if (is_any_of(words, {"model_not_found", "not_found_error"})) return 404;
+    if (is_any_of(words, {"invalid_request_error", "invalid_request", "BadRequestError"}))
+        return 400;
+    return 500;
+}
+
+std::string_view type_of(unsigned status) {
+    static constexpr std::array<std::pair<unsigned, std::string_view>, 9> kTypes = {{
+        {401, "authentication_error"},
+        {402, "billing_error"},
+        {403, "permission_error"},
+        {404, "not_found_error"},
+        {408, "timeout_error"},
+        {413, "request_too_large"},
+        {429, "rate_limit_error"},
+        {504, "timeout_error"},
+        {529, "overloaded_error"},
+    }};
+    for (const auto& [known, type] : kTypes) {
+        if (known == status) return type;
+    }
+    return status < 500 ? "invalid_request_error" : "api_error";
+}
+
+// What a body without words of its own says: plain text yes, a page for browsers no.
+std::string message_of(unsigned status, std::string_view body) {
+    std::size_t begin = std::min(body.find_first_not_of(" \t\r\n"), body.size());
+    body.remove_prefix(begin);
+    if (body.empty() || body.size() > kQuotedBytesMax || body.front() == '<' ||
+        body.front() == '{') {
+        return fmt::format("The provider answered with status {}", status);
+    }
+    return fmt::format("The provider answered with status {}: {}", status, body);
+}
+
+}  // namespace
+
+LocalError error_to_anthropic(JsonReader& reader, unsigned status, std::string_view body) {
+    Words words = read_words(reader, body);
+    LocalError error;
+    error.status = status >= 400 ? status : status_of(words);
+    // OpenAI's 503 says what Anthropic's 529 does; and a used-up balance comes with a 429, which
+    // nobody should retry.
+    if (error.status == 503) error.status = 529;
+    if (is_any_of(words, {"insufficient_quota", "billing_not_active"})) error.status = 402;
+    error.message = words.message.empty() ? message_of(error.status, body) : words.message;
+    bool too_long = is_any_of(words, {"context_length_exceeded", "exceed_context_size_error"});
+    if (error.status == 400 || error.status == 413 || error.status == 422 || too_long) {
+        if (std::string said = context_length_message(words.message, too_long); !said.empty()) {
+            error.status = 400;
+            error.message = std::move(said);
+        }
+    }
+    error.type = type_of(error.status);
+    return error;
+}
+
+}  // namespace balancer::wire::convert
