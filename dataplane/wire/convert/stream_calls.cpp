@@ -1,0 +1,129 @@
+#include "dataplane/wire/convert/stream_calls.hpp"
+
+#include <algorithm>
+
+#include "dataplane/wire/convert/answer_to_anthropic.hpp"
+#include "dataplane/wire/convert/json_text.hpp"
+#include "dataplane/wire/convert/json_write.hpp"
+#include "dataplane/wire/convert/tool_input.hpp"
+
+namespace balancer::wire::convert {
+
+// By index, but for servers that number every call alike or none: there a new id is a new call.
+StreamCalls::Call& StreamCalls::find(const OpenaiCall& fragment) {
+    auto is_same = [&](const Call& call) {
+        bool other_id = !fragment.id.empty() && !call.id.empty() && fragment.id != call.id;
+        // Without number and id, a name begins a call unless it only has been given one.
+        bool anew =
+            !fragment.index && fragment.id.empty() && !fragment.name.empty() && !call.text.empty();
+        if (other_id || anew) return false;
+        return !fragment.index || *fragment.index == call.index;
+    };
+    // The newest first: one of several with the same number is the one that goes on.
+    auto found = std::find_if(calls_.rbegin(), calls_.rend(), is_same);
+    if (found != calls_.rend()) return *found;
+    Call& call = calls_.emplace_back();
+    call.index = fragment.index.value_or(calls_.size() - 1);
+    return call;
+}
+
+bool StreamCalls::add(const OpenaiCall& fragment, std::string& out) {
+    if (calls_.size() >= kCallsMax) return false;
+    Call& call = find(fragment);
+    if (call.id.empty()) call.id = fragment.id;
+    if (call.name.empty()) call.name = fragment.name;
+    std::size_t before = call.text.size();
+    if (!fragment.arguments_object.empty()) {
+        call.text.append(fragment.arguments_object);
+        append_inside(call.held, fragment.arguments_object);
+    } else {
+        append_unescaped(call.text, fragment.arguments);
+        call.held.append(fragment.arguments);
+    }
+    bytes_held_ += call.text.size() - before;
+    if (call.closed) return is_blank(fragment.arguments) && fragment.arguments_object.empty();
+    std::size_t at = static_cast<std::size_t>(&call - calls_.data());
+    if (open_ != at && (open_ == kNone || close_if_whole(out))) {
+        // The first that waits and has a name: calls go out in their order.
+        auto is_waiting = [](const Call& one) { return !one.opened; };
+        auto first = std::find_if(calls_.begin(), calls_.end(), is_waiting);
+        if (first != calls_.end() && !first->name.empty()) {
+            open(static_cast<std::size_t>(first - calls_.begin()), out);
+        }
+    }
+    if (open_ != kNone) pass_on(calls_[open_], out);
+    return true;
+}
+
+void StreamCalls::open(std::size_t at, std::string& out) {
+    Call& call = calls_[at];
+    call.opened = true;
+    open_ = at;
+    whole_checked_at_ = 0;
+    std::string id = anthropic_tool_id(call.id, options_.message_id, at);
+    events_.start_tool(out, id, options_.tool_names.from_openai(call.name));
+}
+
+void StreamCalls::pass_on(Call& call, std::string& out) {
+    if (!call.passes_on) {
+        std::size_t first = call.text.find_first_not_of(" \t\r\n");
+        if (first == std::string::npos || call.text[first] != '{') return;
+        call.passes_on = true;
+    }
+    if (call.held.empty()) return;
+    events_.tool_input(out, call.held);
+    call.held.clear();
+}
+
+bool StreamCalls::is_whole(const Call& call) {
+    std::size_t last = call.text.find_last_not_of(" \t\r\n");
+    if (last == std::string::npos || call.text[last] != '}' ||
+        call.text.size() == whole_checked_at_)
+        return false;
+    whole_checked_at_ = call.text.size();
+    return kind_of_arguments(reader_, call.text) == ArgumentsKind::kObject;
+}
+
+bool StreamCalls::close_if_whole(std::string& out) {
+    if (open_ == kNone) return true;
+    Call& call = calls_[open_];
+    return is_whole(call) && close(call, false, out);
+}
+
+bool StreamCalls::close(Call& call, bool cut_at_length, std::string& out) {
+    bool good = true;
+    if (call.passes_on) {
+        pass_on(call, out);
+        good = cut_at_length || kind_of_arguments(reader_, call.text) == ArgumentsKind::kObject;
+    } else {
+        std::string input;
+        append_tool_input(reader_, call.text, input);
+        std::string inside;
+        append_inside(inside, input);
+        events_.tool_input(out, inside);
+    }
+    if (!good) return false;
+    events_.stop_block(out);
+    call.closed = true;
+    call.held.clear();
+    open_ = kNone;
+    return true;
+}
+
+bool StreamCalls::finish(bool cut_at_length, std::string& out) {
+    if (open_ != kNone && !close(calls_[open_], cut_at_length, out)) return false;
+    for (std::size_t at = 0; at < calls_.size(); ++at) {
+        if (calls_[at].opened || calls_[at].name.empty()) continue;
+        open(at, out);
+        if (!close(calls_[at], cut_at_length, out)) return false;
+    }
+    return true;
+}
+
+bool StreamCalls::any() const {
+    return std::any_of(calls_.begin(), calls_.end(), [](const Call& call) {
+        return !call.name.empty();
+    });
+}
+
+}  // namespace balancer::wire::convert

@@ -1,0 +1,189 @@
+#include "dataplane/wire/convert/stream_to_anthropic.hpp"
+
+#include <utility>
+
+#include "dataplane/wire/convert/error_to_anthropic.hpp"
+#include "dataplane/wire/convert/stop_reason.hpp"
+
+namespace balancer::wire::convert {
+namespace {
+
+constexpr std::string_view kDone = "[DONE]";
+
+std::string_view trimmed(std::string_view text) {
+    std::size_t begin = std::min(text.find_first_not_of(" \t\r\n"), text.size());
+    text.remove_prefix(begin);
+    return text.substr(0, text.find_last_not_of(" \t\r\n") + 1);
+}
+
+}  // namespace
+
+StreamToAnthropic::StreamToAnthropic(JsonReader& reader, ToAnthropicOptions options)
+    : reader_(reader), options_(std::move(options)), calls_(reader_, options_, events_) {
+    state_.usage.input_tokens = options_.input_tokens;
+}
+
+void StreamToAnthropic::feed(std::string_view bytes, std::string& out) {
+    if (state_.over()) return;
+    input_.add(bytes);
+    while (!state_.over()) {
+        std::optional<SseEvent> event = input_.next();
+        if (!event) break;
+        read(*event, out);
+    }
+    if (input_.too_large()) {
+        break_off(StreamFault::kTooLarge, "The provider sent an event over 8 MiB", out);
+    }
+}
+
+void StreamToAnthropic::end(std::string& out) {
+    if (state_.over()) return;
+    ended_ = true;
+    if (std::optional<SseEvent> event = input_.last()) read(*event, out);
+    if (state_.over()) return;
+    if (!finish_reason_.empty()) return complete(out);
+    break_off(StreamFault::kCut, "The provider's stream ended before its answer did", out);
+}
+
+void StreamToAnthropic::fail(StreamFault fault, LocalError error, std::string& out) {
+    if (state_.over()) return;
+    state_.fault = fault;
+    state_.error = std::move(error);
+    if (state_.begun)
+        out.append(error_event(state_.error.type, state_.error.message, options_.request_id));
+}
+
+void StreamToAnthropic::break_off(StreamFault fault, std::string_view why, std::string& out) {
+    LocalError error;
+    error.status = 502;
+    // Bad arguments come again when the same is asked again; an answer that is not streamed can
+    // show them to the model.
+    error.type = fault == StreamFault::kBadArguments ? "api_error" : kSendAgain;
+    error.message = why;
+    fail(fault, std::move(error), out);
+}
+
+void StreamToAnthropic::read(const SseEvent& event, std::string& out) {
+    std::string_view data = trimmed(event.data);
+    if (event.kind == SseKind::kComment || data.empty()) return;
+    if (data == kDone) {
+        // Some servers give no reason; one that gives no content either has not answered.
+        if (state_.begun || !finish_reason_.empty()) return complete(out);
+        return break_off(
+            StreamFault::kMalformed, "The provider's stream ended without an answer", out
+        );
+    }
+    Result<void> good = read_openai_answer(reader_, data, chunk_);
+    bool is_error = event.kind == SseKind::kError || (good && chunk_.is_error);
+    if (is_error) {
+        return fail(StreamFault::kProviderError, error_to_anthropic(reader_, 200, data), out);
+    }
+    if (!good) {
+        if (ended_) return;  // half an event
+        return break_off(
+            StreamFault::kMalformed, "The provider sent an event that is no JSON object", out
+        );
+    }
+    read_chunk(out);
+}
+
+void StreamToAnthropic::read_chunk(std::string& out) {
+    if (chunk_.usage) {
+        state_.usage = *chunk_.usage;
+        state_.has_usage = true;
+    }
+    if (!chunk_.has_choice) return;
+    add_reasoning(chunk_.reasoning, out);
+    for (std::string_view text : chunk_.texts) add_text(text, out);
+    if (!chunk_.refusal.empty()) {
+        refused_ = true;
+        add_text(chunk_.refusal, out);
+    }
+    for (const OpenaiCall& call : chunk_.calls) {
+        if (call.empty()) continue;
+        begin(out);
+        if (events_.open() != AnthropicEvents::Open::kTool) close_block(out);
+        if (!calls_.add(call, out)) {
+            return break_off(
+                StreamFault::kMalformed, "The provider went on with a tool call that had ended", out
+            );
+        }
+    }
+    if (!chunk_.finish_reason.empty()) finish_reason_ = chunk_.finish_reason;
+    if (!chunk_.stop_text.empty()) stop_text_ = chunk_.stop_text;
+    if (finish_reason_ == "error") {
+        return break_off(
+            StreamFault::kProviderError, "The provider broke its answer off with an error", out
+        );
+    }
+    if (holds_too_much())
+        break_off(StreamFault::kTooLarge, "The provider sent a tool call over 8 MiB", out);
+}
+
+bool StreamToAnthropic::holds_too_much() const {
+    return calls_.bytes_held() + held_text_.size() + held_reasoning_.size() > kEventBytesMax;
+}
+
+void StreamToAnthropic::begin(std::string& out) {
+    state_.begun = true;
+    if (!events_.started())
+        events_.start_message(out, options_.message_id, options_.model, state_.usage);
+}
+
+void StreamToAnthropic::close_block(std::string& out) {
+    if (events_.open() == AnthropicEvents::Open::kThinking)
+        events_.signature(out, kConvertedSignature);
+    events_.stop_block(out);
+}
+
+void StreamToAnthropic::add_text(std::string_view inside, std::string& out) {
+    if (inside.empty()) return;
+    begin(out);
+    if (!calls_.close_if_whole(out)) {
+        held_text_.append(inside);
+        return;
+    }
+    if (events_.open() != AnthropicEvents::Open::kText) {
+        close_block(out);
+        events_.start_text(out);
+    }
+    events_.text(out, inside);
+}
+
+void StreamToAnthropic::add_reasoning(std::string_view inside, std::string& out) {
+    if (inside.empty()) return;
+    begin(out);
+    if (!calls_.close_if_whole(out)) {
+        held_reasoning_.append(inside);
+        return;
+    }
+    if (events_.open() != AnthropicEvents::Open::kThinking) {
+        close_block(out);
+        events_.start_thinking(out);
+    }
+    events_.thinking(out, inside);
+}
+
+void StreamToAnthropic::complete(std::string& out) {
+    begin(out);
+    if (events_.open() != AnthropicEvents::Open::kTool) close_block(out);
+    if (!calls_.finish(finish_reason_ == "length", out)) {
+        return break_off(
+            StreamFault::kBadArguments,
+            "The provider sent a tool call whose arguments are no JSON",
+            out
+        );
+    }
+    add_reasoning(std::exchange(held_reasoning_, {}), out);
+    add_text(std::exchange(held_text_, {}), out);
+    close_block(out);
+    bool at_stop_text = finish_reason_ == "stop" && !stop_text_.empty() && !calls_.any();
+    std::string_view reason = refused_       ? "refusal"
+                              : at_stop_text ? "stop_sequence"
+                                             : stop_reason_of(finish_reason_, calls_.any());
+    std::string sequence = at_stop_text && !refused_ ? "\"" + stop_text_ + "\"" : "null";
+    events_.finish(out, reason, sequence, state_.usage);
+    state_.finished = true;
+}
+
+}  // namespace balancer::wire::convert
