@@ -1,0 +1,131 @@
+#include "dataplane/wire/convert/request_to_anthropic.hpp"
+
+#include <charconv>
+
+#include "dataplane/wire/convert/anthropic_messages.hpp"
+#include "dataplane/wire/convert/json_text.hpp"
+#include "dataplane/wire/convert/json_write.hpp"
+#include "dataplane/wire/convert/openai_request.hpp"
+
+namespace balancer::wire::convert {
+namespace {
+
+void write_tools(const OpenaiRequest& request, Notes& notes, std::string& out) {
+    if (request.tools.empty()) return;
+    open_member(out, "tools");
+    out.push_back('[');
+    for (const OpenaiTool& tool : request.tools) {
+        separate(out);
+        out.push_back('{');
+        inside_member(out, "name", tool.name);
+        if (!tool.description.empty()) inside_member(out, "description", tool.description);
+        raw_member(
+            out, "input_schema", tool.parameters.empty() ? "{\"type\":\"object\"}" : tool.parameters
+        );
+        out.push_back('}');
+    }
+    out.push_back(']');
+    std::string_view choice = request.tool_choice;
+    std::string_view type = choice == "required"   ? "any"
+                            : choice == "function" ? "tool"
+                            : choice == "none"     ? "none"
+                                                   : "auto";
+    if (!choice.empty() && type == "auto" && choice != "auto")
+        notes.add("tool_choice", "of an unknown type, taken as auto");
+    if (choice.empty() && request.parallel_tool_calls) return;
+    open_member(out, "tool_choice");
+    out.push_back('{');
+    inside_member(out, "type", type);
+    if (type == "tool") inside_member(out, "name", request.tool_choice_name);
+    if (!request.parallel_tool_calls && type != "none")
+        raw_member(out, "disable_parallel_tool_use", "true");
+    out.push_back('}');
+}
+
+void write_temperature(const OpenaiRequest& request, Notes& notes, std::string& out) {
+    if (request.temperature.empty()) return;
+    double value = 0;
+    std::string_view text = request.temperature;
+    auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
+    bool too_warm = problem == std::errc() && value > 1;
+    if (too_warm) notes.add("temperature", "lowered to 1");
+    raw_member(out, "temperature", too_warm ? "1" : text);
+}
+
+void write_settings(
+    const OpenaiRequest& request,
+    const RequestToAnthropicOptions& options,
+    Notes& notes,
+    std::string& out
+) {
+    if (request.max_tokens.empty()) {
+        number_member(out, "max_tokens", options.max_tokens);
+    } else {
+        raw_member(out, "max_tokens", request.max_tokens);
+    }
+    write_temperature(request, notes, out);
+    if (!request.top_p.empty()) raw_member(out, "top_p", request.top_p);
+    if (!request.top_k.empty()) raw_member(out, "top_k", request.top_k);
+    bool open = false;
+    for (std::string_view stop : request.stop) {
+        if (is_blank(stop)) {
+            notes.add("stop", "of white space only, dropped");
+            continue;
+        }
+        if (!open) {
+            open_member(out, "stop_sequences");
+            out.push_back('[');
+        }
+        open = true;
+        separate(out);
+        out.append("\"").append(stop).append("\"");
+    }
+    if (open) out.push_back(']');
+    if (!request.user.empty()) {
+        open_member(out, "metadata");
+        out.push_back('{');
+        inside_member(out, "user_id", request.user);
+        out.push_back('}');
+    }
+    if (!request.output_schema.empty()) {
+        open_member(out, "output_config");
+        out.append("{\"format\":{\"type\":\"json_schema\"");
+        raw_member(out, "schema", request.output_schema);
+        out.append("}}");
+    } else if (!request.response_format.empty() && request.response_format != "text") {
+        notes.add("response_format");
+    }
+    // Thinking would have to come back with the next request, which this format has no place for.
+    if (!request.reasoning_effort.empty()) notes.add("reasoning_effort");
+}
+
+}  // namespace
+
+Result<ConvertedForAnthropic> request_to_anthropic(
+    JsonReader& reader,
+    std::string_view body,
+    const RequestToAnthropicOptions& options,
+    std::string& out
+) {
+    Result<OpenaiRequest> request = read_openai_request(reader, body);
+    if (!request) return request.error();
+    std::size_t begin = out.size();
+    ConvertedForAnthropic done;
+    done.include_usage = request->include_usage;
+    out.reserve(begin + body.size() + body.size() / 8 + 256);
+    out.push_back('{');
+    text_member(out, "model", options.model);
+    AnthropicMessages messages(reader, *request, done.notes, out);
+    if (Result<void> written = messages.write(); !written) {
+        out.resize(begin);
+        return written.error();
+    }
+    write_tools(*request, done.notes, out);
+    write_settings(*request, options, done.notes, out);
+    if (options.stream) raw_member(out, "stream", "true");
+    for (std::string_view name : request->unknown) done.notes.add_unknown(name);
+    out.push_back('}');
+    return done;
+}
+
+}  // namespace balancer::wire::convert
