@@ -17,6 +17,7 @@
 #include "dataplane/upstream/connector.hpp"
 #include "dataplane/upstream/pool.hpp"
 #include "dataplane/wire/body_scan.hpp"
+#include "dataplane/wire/convert/json_reader.hpp"
 #include "model/snapshot.hpp"
 
 namespace balancer::dataplane {
@@ -39,6 +40,7 @@ struct WorkerState {
     Connector connector;
     UpstreamPool pool;
     wire::BodyScanner scanner;
+    wire::convert::JsonReader json_reader;
     WorkerMetrics metrics;  // readable from any thread
     AccessLog access_log;
     LogAllowance failures_logged;

@@ -39,6 +39,25 @@ Error field_error(std::string field, std::string message) {
     return invalid(field + ": " + std::move(message));
 }
 
+Capabilities to_capabilities(const v1::Capabilities& in) {
+    Capabilities out;
+    out.images = in.images();
+    out.documents = in.documents();
+    out.tools = in.tools();
+    out.parallel_tools = in.parallel_tools();
+    out.thinking = in.thinking();
+    out.reasoning_effort = in.reasoning_effort();
+    out.cache_control = in.cache_control();
+    out.structured_output = in.structured_output();
+    out.sampling = in.sampling();
+    out.top_k = in.top_k();
+    out.stream_usage = in.stream_usage();
+    out.system_anywhere = in.system_anywhere();
+    out.max_completion_tokens = in.max_completion_tokens();
+    out.output_tokens_max = in.output_tokens_max();
+    return out;
+}
+
 Result<std::unique_ptr<Provider>> compile_provider(
     const v1::Provider& in, const v1::CredentialSection& credentials, ProviderSlots& slots
 ) {
@@ -91,6 +110,7 @@ Result<std::unique_ptr<Provider>> compile_provider(
     out->non_streaming_timeouts = to_timeouts(in.non_streaming_timeouts());
     out->max_concurrency = in.max_concurrency();
     out->ca_pem = in.ca_pem();
+    if (in.has_capabilities()) out->capabilities = to_capabilities(in.capabilities());
     out->etag = in.etag();
     out->slot = slots.slot_of(in.name());
     return out;
@@ -209,6 +229,7 @@ Result<Compiled> compile_snapshot(
         if (!in.enabled()) continue;
         Result<std::unique_ptr<Provider>> provider = compile_provider(in, credentials, slots);
         if (provider) {
+            snapshot->has_openai = snapshot->has_openai || (*provider)->type == ProviderType::kOpenai;
             snapshot->providers.push_back(*std::move(provider));
             continue;
         }

@@ -18,6 +18,7 @@
 
 #include "base/clock.hpp"
 #include "base/log.hpp"
+#include "model/capabilities.hpp"
 #include "model/glob.hpp"
 #include "model/health.hpp"
 #include "model/provider_slots.hpp"
@@ -73,6 +74,7 @@ struct Provider {
     std::uint32_t max_concurrency = 0;                         // 0: no limit
     std::string ca_pem;
     std::string etag;
+    Capabilities capabilities;  // of type openai only
 };
 
 struct RouteTarget {
@@ -139,6 +141,7 @@ struct Snapshot {
     std::vector<Route> routes;                               // file order, those with a target
     std::unordered_map<std::string, std::size_t> exact_routes;  // model name -> index in routes
     Settings settings;
+    bool has_openai = false;  // a provider of that type is among them
 
     const Provider* find_provider(std::string_view name) const {
         for (const auto& provider : providers) {

@@ -9,22 +9,50 @@
 
 #include "base/file.hpp"
 #include "controlplane/config/provider_parts.hpp"
+#include "model/capabilities.hpp"
 #include "model/provider_slots.hpp"
 #include "model/url.hpp"
 
 namespace balancer::controlplane {
 namespace {
 
-void read_type(MapReader& reader, v1::Provider& provider, ParseContext& context) {
+void read_type(MapReader& reader, v1::Provider& provider) {
     static constexpr MapReader::Choices<v1::ProviderType, 2> kTypes = {{
         {"anthropic", v1::PROVIDER_TYPE_ANTHROPIC},
         {"openai", v1::PROVIDER_TYPE_OPENAI},
     }};
-    const YamlValue* value = reader.require("type");
+    reader.require("type");
     provider.set_type(reader.choice("type", kTypes, v1::PROVIDER_TYPE_UNSPECIFIED));
-    if (provider.type() == v1::PROVIDER_TYPE_OPENAI) {
-        context.not_yet(value->path + " openai", "requests are not routed to it yet");
+}
+
+// What the defaults of Capabilities say, unless the file says otherwise.
+void read_capabilities(MapReader& reader, v1::Provider& provider, ParseContext& context) {
+    const YamlValue* value = reader.find("capabilities");
+    if (value == nullptr) return;
+    if (provider.type() != v1::PROVIDER_TYPE_OPENAI) {
+        context.problems.add(
+            value->at, value->path, "only a provider of type openai has these: to others nothing is converted"
+        );
+        return;
     }
+    const Capabilities usual;
+    v1::Capabilities& out = *provider.mutable_capabilities();
+    MapReader map(*value, context.problems);
+    out.set_images(map.boolean("images", usual.images));
+    out.set_documents(map.boolean("documents", usual.documents));
+    out.set_tools(map.boolean("tools", usual.tools));
+    out.set_parallel_tools(map.boolean("parallel_tools", usual.parallel_tools));
+    out.set_thinking(map.boolean("thinking", usual.thinking));
+    out.set_reasoning_effort(map.boolean("reasoning_effort", usual.reasoning_effort));
+    out.set_cache_control(map.boolean("cache_control", usual.cache_control));
+    out.set_structured_output(map.boolean("structured_output", usual.structured_output));
+    out.set_sampling(map.boolean("sampling", usual.sampling));
+    out.set_top_k(map.boolean("top_k", usual.top_k));
+    out.set_stream_usage(map.boolean("stream_usage", usual.stream_usage));
+    out.set_system_anywhere(map.boolean("system_anywhere", usual.system_anywhere));
+    out.set_max_completion_tokens(map.boolean("max_completion_tokens", usual.max_completion_tokens));
+    out.set_output_tokens_max(map.integer("output_tokens_max", 0, 100'000'000, usual.output_tokens_max));
+    map.finish();
 }
 
 void read_base_url(MapReader& reader, v1::Provider& provider, ParseContext& context) {
@@ -131,7 +159,7 @@ void read_rest(
     v1::Provider& provider,
     v1::CredentialSection& credentials
 ) {
-    read_type(reader, provider, context);
+    read_type(reader, provider);
     read_base_url(reader, provider, context);
     read_credential(reader, context, provider, credentials);
     provider.set_enabled(reader.boolean("enabled", true));
@@ -142,6 +170,7 @@ void read_rest(
     if (const YamlValue* headers = reader.find("headers"); headers != nullptr) {
         read_headers(*headers, context, provider);
     }
+    read_capabilities(reader, provider, context);
     provider.set_max_concurrency(reader.integer("max_concurrency", 0, 1'000'000, 0));
     if (const YamlValue* ca_file = reader.find("ca_file"); ca_file != nullptr) {
         read_ca_file(*ca_file, context, provider);
@@ -224,6 +253,7 @@ std::string etag_of(const v1::Provider& provider, const v1::CredentialSection& c
     plain.clear_streaming_mode();
     plain.clear_streaming_timeouts();
     plain.clear_non_streaming_timeouts();
+    plain.clear_capabilities();
     std::string bytes;
     {
         google::protobuf::io::StringOutputStream stream(&bytes);

@@ -30,6 +30,7 @@ net::awaitable<void> Exchange::try_candidates(const Plan& plan) {
         bool last = i + 1 == plan.candidates.size();
         others_left_ = !last;
         be_at(nullptr);
+        if (!prepare(candidate)) continue;
         bool permitted = co_await take_permit(plan, candidate, last && attempts_ == 0);
         if (over()) break;
         if (!permitted) continue;
@@ -81,6 +82,7 @@ net::awaitable<void> Exchange::try_candidates(const Plan& plan) {
     }
     if (ending_) co_return co_await fail(shutting_down());
     if (refusal_) co_return co_await fail(*std::move(refusal_));
+    if (attempts_ == 0 && not_taken_) co_return co_await fail(*std::move(not_taken_));
     co_await give_up(plan);
 }
 
@@ -134,17 +136,12 @@ net::awaitable<ConnectFailure> Exchange::connect(
 
 // Sends the request and reads the answer's head into response_.
 net::awaitable<Exchange::Asked> Exchange::ask(PooledConnection connection, const Provider& provider) {
-    std::string replacement;
-    std::vector<std::string_view> pieces =
-        wire::splice_body(body_.view(), fields_, record_.upstream_model, replacement);
-    std::uint64_t length = 0;
-    for (std::string_view piece : pieces) length += piece.size();
     std::string head;
-    wire::append_upstream_head(head, {head_, provider, length, balancer_keys_});
+    wire::append_upstream_head(head, {head_, provider, outgoing_.size(), balancer_keys_, fields_.stream});
     std::vector<net::const_buffer> buffers;
-    buffers.reserve(pieces.size() + 1);
+    buffers.reserve(outgoing_.pieces.size() + 1);
     buffers.emplace_back(head.data(), head.size());
-    for (std::string_view piece : pieces) buffers.emplace_back(piece.data(), piece.size());
+    for (std::string_view piece : outgoing_.pieces) buffers.emplace_back(piece.data(), piece.size());
 
     const Timeouts& limits = timeouts(provider);
     ReadTimes times;
@@ -152,6 +149,7 @@ net::awaitable<Exchange::Asked> Exchange::ask(PooledConnection connection, const
     times.idle = limits.idle;
     if (limits.total.count() > 0) times.total = steady_now() + limits.total;
     response_ = std::make_unique<UpstreamResponse>(std::move(connection), worker_.buffers, times);
+    response_->filter_through(answer_filter(provider));
     asked_ = &provider;
     UpstreamStream& stream = response_->stream();
     active_ = &stream;

@@ -10,6 +10,7 @@
 #include "dataplane/downstream/client_stream.hpp"
 #include "dataplane/exchange/classify.hpp"
 #include "dataplane/exchange/intent.hpp"
+#include "dataplane/exchange/outgoing.hpp"
 #include "dataplane/exchange/rank.hpp"
 #include "dataplane/telemetry/access_log.hpp"
 #include "dataplane/upstream/response.hpp"
@@ -74,6 +75,7 @@ class Exchange {
     boost::asio::awaitable<Refusal> read_sized_body();
     boost::asio::awaitable<Refusal> read_chunked_body();
     Refusal admit(std::uint64_t bytes);
+    void charge(std::uint64_t bytes);
     void release_body();
     Refusal too_large(std::uint64_t limit) const;
     boost::asio::awaitable<IoResult> receive(char* data, std::size_t size);
@@ -102,6 +104,11 @@ class Exchange {
     }
     boost::asio::awaitable<void> simulate_delay();
 
+    // prepare.cpp
+    bool prepare(const Candidate& candidate);
+    void prepare_anthropic(const Candidate& candidate);
+    std::unique_ptr<AnswerFilter> answer_filter(const Provider& provider);
+
     // judge.cpp
     boost::asio::awaitable<Verdict> judge(const Provider& provider);
     boost::asio::awaitable<Verdict> judge_stream(const Provider& provider);
@@ -111,6 +118,7 @@ class Exchange {
 
     // relay.cpp
     boost::asio::awaitable<void> relay(const Candidate& candidate);
+    void note_upstream_id(const wire::ResponseHead& head);
     wire::BodyFraming begin_relay(const Candidate& candidate, std::string& head);
     std::size_t whole_events();
     boost::asio::awaitable<ErrorCode> forward(std::string_view head, std::size_t bytes, bool last);
@@ -162,6 +170,8 @@ class Exchange {
     Session session_;
 
     std::optional<LocalFailure> refusal_;  // what to say when a provider refused the request and its words were cut
+    Outgoing outgoing_;                       // for the candidate that is tried
+    std::optional<LocalFailure> not_taken_;   // what to say when no candidate can take this request
 
     std::unique_ptr<UpstreamResponse> response_;
     const Provider* asked_ = nullptr;     // whose response_ is

@@ -10,7 +10,6 @@ namespace {
 
 // Why this provider cannot serve whatever its health is; empty: it can.
 std::string unusable(const Provider& provider, UnixMs now) {
-    if (provider.type == ProviderType::kOpenai) return "openai-type providers are not served yet";
     if (provider.auth_type == AuthType::kPassthrough) return {};
     if (!provider.credential) return "it has no credential yet";
     if (!provider.credential->usable) return "its credential cannot be used";

@@ -49,14 +49,20 @@ Exchange::Refusal Exchange::admit(std::uint64_t bytes) {
         error.retry_after_seconds = 2;
         return LocalFailure{Outcome::kOverloaded, std::move(error)};
     }
+    charge(bytes);
+    return {};
+}
+
+// Counts what must be held for a body that is in already: others wait for it.
+void Exchange::charge(std::uint64_t bytes) {
     body_admitted_ += bytes;
     worker_.body_memory += bytes;
     worker_.metrics.body_memory.set(worker_.body_memory);
-    return {};
 }
 
 // Once nothing can ask for the body again, it makes room for others.
 void Exchange::release_body() {
+    outgoing_ = {};
     body_.release();
     worker_.body_memory -= body_admitted_;
     body_admitted_ = 0;

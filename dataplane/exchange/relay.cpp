@@ -15,6 +15,12 @@ namespace balancer::dataplane {
 
 using wire::Framing;
 
+void Exchange::note_upstream_id(const wire::ResponseHead& head) {
+    auto id = wire::find_field(head.fields, "request-id");
+    if (!id) id = wire::find_field(head.fields, "x-request-id");  // OpenAI's
+    if (id) record_.upstream_request_id = *id;
+}
+
 // Chooses the framing, writes the head (unless pings have sent one) and lets go of what a retry would need.
 wire::BodyFraming Exchange::begin_relay(const Candidate& candidate, std::string& head) {
     const wire::ResponseHead& upstream = response_->head();
@@ -46,9 +52,10 @@ wire::BodyFraming Exchange::begin_relay(const Candidate& candidate, std::string&
         wire::append_relayed_head(head, upstream, body, own_headers());
     }
     record_.provider = candidate.provider->name;
-    if (auto id = wire::find_field(upstream.fields, "request-id")) record_.upstream_request_id = *id;
+    note_upstream_id(upstream);
     record_.first_byte_ms = elapsed_ms(began_, steady_now());
     record_.outcome = upstream.status >= 400 ? Outcome::kUpstreamError : Outcome::kOk;
+    record_.conversion = outgoing_.conversion.notes.list();
     head_sent_ = true;
     release_body();
     return body;
@@ -141,7 +148,7 @@ net::awaitable<void> Exchange::relay(const Candidate& candidate) {
 net::awaitable<void> Exchange::relay_behind_pings(const Candidate& candidate) {
     const wire::ResponseHead& head = response_->head();
     record_.provider = candidate.provider->name;
-    if (auto id = wire::find_field(head.fields, "request-id")) record_.upstream_request_id = *id;
+    note_upstream_id(head);
     record_.outcome = Outcome::kUpstreamError;
     std::string_view body = response_->body();
     if (response_->complete() && wire::is_error_object(body) && wire::is_whole_json(body)) {

@@ -85,6 +85,14 @@ void AccessLog::append(const AccessRecord& record) {
     text(out, "client_key", record.client_key);
     text(out, "session", record.session);
     text(out, "upstream_request_id", record.upstream_request_id);
+    if (!record.conversion.empty()) {
+        out.append(",\"conversion\":[");
+        for (const std::string& note : record.conversion) {
+            if (out.back() != '[') out.push_back(',');
+            append_json_string(out, note);
+        }
+        out.push_back(']');
+    }
     text(out, "remote", record.remote);
     number(out, "snapshot", record.snapshot_seq);
     text(out, "worker", record.worker);

@@ -29,6 +29,7 @@ struct AccessRecord {
     std::string provider;        // that answered
     std::vector<wire::AttemptNote> failed_attempts;
     std::string upstream_request_id;
+    std::vector<std::string> conversion;  // what a conversion dropped or changed: "top_k: dropped"
     std::uint64_t bytes_in = 0;
     std::uint64_t bytes_out = 0;
     std::int64_t first_byte_ms = -1;  // from the request's arrival to the committed answer

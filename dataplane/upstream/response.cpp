@@ -6,6 +6,7 @@
 #include <boost/asio/error.hpp>
 #include <boost/asio/ssl/error.hpp>
 #include <cstring>
+#include <utility>
 
 #include "base/net.hpp"
 
@@ -65,8 +66,8 @@ net::awaitable<ReadStatus> UpstreamResponse::read_head() {
             if (head->status >= 200) {
                 head_ = *std::move(head);
                 stream().set_deadline(times_.total);
-                begin_body(head_bytes_.view().substr(scan.size));
-                co_return ReadStatus{};
+                if (filter_) filter_->begin(head_);
+                co_return begin_body(head_bytes_.view().substr(scan.size));
             }
             // An interim answer (100, 103): the final one follows.
             std::size_t rest = head_bytes_.size() - scan.size;
@@ -89,23 +90,49 @@ net::awaitable<ReadStatus> UpstreamResponse::read_head() {
     }
 }
 
-void UpstreamResponse::begin_body(std::string_view received) {
+// kData, whatever has come; a malformed beginning shows up as a failure of the first read_more().
+ReadStatus UpstreamResponse::begin_body(std::string_view received) {
     length_left_ = head_.content_length;
-    complete_ = head_.framing == Framing::kNone;
-    if (complete_) {
+    if (head_.framing == Framing::kNone) {
+        complete_ = true;
         clean_ = received.empty();
-        return;
+        return ReadStatus{};
     }
     body_ = buffers_.take(std::max(kBodyRead, received.size() + wire::kChunkPrefixMax));
     body_.resize(begin_ + received.size());
     std::memcpy(body_.data() + begin_, received.data(), received.size());
     body_.resize(begin_);
-    // A malformed beginning shows up as a failure of the first read_more().
-    if (!received.empty() && absorb(received.size()).kind == Kind::kFailed) clean_ = false;
+    if (received.empty()) return ReadStatus{};
+    ReadStatus status = absorb(received.size());
+    if (status.kind == Kind::kFailed) first_failure_ = std::move(status);
+    return ReadStatus{};
 }
 
-// `bytes` raw bytes lie behind the buffer's size; keeps those that belong to the body.
+// `bytes` raw bytes lie behind the buffer's size; keeps those that belong to the body, or what the filter makes of them.
 ReadStatus UpstreamResponse::absorb(std::size_t bytes) {
+    std::size_t before = body_.size();
+    ReadStatus status = decode(bytes);
+    if (!filter_ || status.kind == Kind::kFailed) return status;
+    return filter(before);
+}
+
+// Puts what the filter makes of the bytes from `raw_begin` on in their place.
+ReadStatus UpstreamResponse::filter(std::size_t raw_begin) {
+    filtered_.clear();
+    AnswerFilter::Step step = filter_->feed(body_.view().substr(raw_begin), filtered_);
+    if (complete_ && step.failure == FailureClass::kNone) step = filter_->end(head_, filtered_);
+    body_.resize(raw_begin);
+    if (step.failure != FailureClass::kNone) {
+        complete_ = false;
+        return failed(step.failure, std::move(step.detail));
+    }
+    if (body_.room() < filtered_.size()) body_.grow(body_.size() + filtered_.size());
+    std::memcpy(body_.data() + body_.size(), filtered_.data(), filtered_.size());
+    body_.resize(body_.size() + filtered_.size());
+    return {};
+}
+
+ReadStatus UpstreamResponse::decode(std::size_t bytes) {
     char* raw = body_.data() + body_.size();
     if (head_.framing == Framing::kChunked) {
         wire::ChunkDecoder::Step step = chunks_.decode(raw, bytes);
@@ -132,7 +159,7 @@ ReadStatus UpstreamResponse::absorb(std::size_t bytes) {
 
 net::awaitable<ReadStatus> UpstreamResponse::read_more() {
     if (complete_) co_return ReadStatus{Kind::kEnd, FailureClass::kNone, {}};
-    if (!clean_) co_return failed(FailureClass::kProtocol, "malformed chunk in the answer");
+    if (first_failure_) co_return *std::exchange(first_failure_, std::nullopt);
     if (body_.room() < kReadRoomMin) {
         std::size_t held = body_.size() - begin_;
         if (begin_ > wire::kChunkPrefixMax + kReadRoomMin) {
@@ -151,6 +178,10 @@ net::awaitable<ReadStatus> UpstreamResponse::read_more() {
     if (got.error) {
         if (head_.framing == Framing::kUntilClose && got.error == net::error::eof) {
             complete_ = true;
+            if (filter_) {
+                ReadStatus status = filter(body_.size());
+                if (status.kind == Kind::kFailed) co_return status;
+            }
             co_return ReadStatus{Kind::kEnd, FailureClass::kNone, {}};
         }
         co_return read_failure(got.error, "before the answer's end");

@@ -4,10 +4,13 @@
 #include <algorithm>
 #include <boost/asio/awaitable.hpp>
 #include <cstddef>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "dataplane/buffer_pool.hpp"
+#include "dataplane/upstream/answer_filter.hpp"
 #include "dataplane/upstream/pool.hpp"
 #include "dataplane/wire/chunked.hpp"
 #include "dataplane/wire/http_head.hpp"
@@ -40,6 +43,9 @@ class UpstreamResponse {
     static constexpr std::size_t kHeadBytesMax = 64U << 10;
 
     UpstreamResponse(PooledConnection connection, BufferPool& buffers, ReadTimes times);
+
+    // Before anything is read: body() is then what the filter makes of the body.
+    void filter_through(std::unique_ptr<AnswerFilter> filter) { filter_ = std::move(filter); }
 
     // The request is out: from now on the head must come within times.first_byte.
     void await_head() { stream().set_deadline(deadline(times_.first_byte)); }
@@ -78,20 +84,25 @@ class UpstreamResponse {
     SteadyTime deadline(Milliseconds limit) const;
     ReadStatus read_failure(const ErrorCode& error, std::string_view while_doing);
     ReadStatus absorb(std::size_t bytes);
-    void begin_body(std::string_view already_received);
+    ReadStatus decode(std::size_t bytes);
+    ReadStatus filter(std::size_t raw_begin);
+    ReadStatus begin_body(std::string_view already_received);
 
     PooledConnection connection_;
     BufferPool& buffers_;
     ReadTimes times_;
     Buffer head_bytes_;
     wire::ResponseHead head_;
+    std::unique_ptr<AnswerFilter> filter_;
+    std::string filtered_;  // keeps its memory between two reads
     Buffer body_;
     std::size_t begin_ = wire::kChunkPrefixMax;
     wire::ChunkDecoder chunks_;
     std::uint64_t length_left_ = 0;
     bool complete_ = false;
     bool saw_bytes_ = false;
-    bool clean_ = true;
+    std::optional<ReadStatus> first_failure_;  // of the bytes that came with the head
+    bool clean_ = true;  // nothing is left on the connection
     bool spoiled_ = false;
 };
 

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 
+#include <algorithm>
+
 #include "base/log.hpp"
 
 namespace balancer::wire {
@@ -268,25 +270,25 @@ ErrorWords read_error_words(std::string_view body) {
     return words;
 }
 
-std::vector<std::string_view> splice_body(
-    std::string_view body, const BodyFields& fields, std::string_view model, std::string& replacement
-) {
-    struct Edit {
-        ByteSpan span;
-        std::string_view with;
-    };
-    std::vector<Edit> edits;
+std::vector<BodyEdit> edits_of(const BodyFields& fields, std::string_view model, std::string& value) {
+    std::vector<BodyEdit> edits;
     if (!model.empty()) {
-        replacement.clear();
-        append_json_string(replacement, model);
-        edits.push_back({fields.model_value, replacement});
+        value.clear();
+        append_json_string(value, model);
+        edits.push_back({fields.model_value, value});
     }
     if (fields.provider) edits.push_back({fields.provider_member, {}});
-    if (edits.size() == 2 && edits[1].span.begin < edits[0].span.begin) std::swap(edits[0], edits[1]);
+    return edits;
+}
 
+std::vector<std::string_view> splice_body(std::string_view body, std::vector<BodyEdit> edits) {
+    std::sort(edits.begin(), edits.end(), [](const BodyEdit& a, const BodyEdit& b) {
+        return a.span.begin < b.span.begin;
+    });
     std::vector<std::string_view> pieces;
     std::size_t at = 0;
-    for (const Edit& edit : edits) {
+    for (const BodyEdit& edit : edits) {
+        if (edit.span.begin < at) continue;
         pieces.push_back(body.substr(at, edit.span.begin - at));
         if (!edit.with.empty()) pieces.push_back(edit.with);
         at = edit.span.end;

@@ -63,10 +63,17 @@ struct ErrorWords {
 };
 ErrorWords read_error_words(std::string_view body);
 
-// The body as pieces to send: the model's value replaced (when `model` is not empty) and the pin taken out. The views
-// point into `body` and `replacement`, which is filled with the JSON string.
-std::vector<std::string_view> splice_body(
-    std::string_view body, const BodyFields& fields, std::string_view model, std::string& replacement
-);
+// `with` in the place of `span`.
+struct BodyEdit {
+    ByteSpan span;
+    std::string_view with;
+};
+
+// What changes on the way to a provider of the same format: the model's value (when `model` is not empty; `value` is filled with
+// its JSON string) and the pin, which is taken out.
+std::vector<BodyEdit> edits_of(const BodyFields& fields, std::string_view model, std::string& value);
+
+// The body as pieces to send, views into it and into the edits' texts. Edits that lie inside another one are left out.
+std::vector<std::string_view> splice_body(std::string_view body, std::vector<BodyEdit> edits);
 
 }  // namespace balancer::wire

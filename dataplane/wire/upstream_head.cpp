@@ -53,7 +53,40 @@ std::string_view bearer_value(std::string_view authorization) {
     return authorization;
 }
 
+namespace {
+
+void provider_lines(std::string& out, const Provider& provider) {
+    for (const auto& [name, value] : provider.headers) line(out, name, value);
+    if (provider.credential && !overridden(provider.credential->header_name, provider)) {
+        line(out, provider.credential->header_name, provider.credential->header_value);
+    }
+}
+
+void append_openai_head(std::string& out, const UpstreamRequest& request) {
+    const Provider& provider = request.provider;
+    out.append("POST ").append(provider.endpoint.path_prefix).append("/chat/completions HTTP/1.1\r\n");
+    line(out, "host", provider.endpoint.authority);
+    for (const auto& [name, value] : {
+             std::pair<std::string_view, std::string_view>("content-type", "application/json"),
+             {"accept", request.stream ? "text/event-stream" : "application/json"},
+             {"user-agent", "claude-code-provider-balancer/" BALANCER_VERSION},
+         }) {
+        if (!overridden(name, provider)) line(out, name, value);
+    }
+    for (const HeaderField& field : request.client.fields) {
+        if (!is_credential(field.name) || !passes(field, request)) continue;
+        out.append("authorization: Bearer ").append(bearer_value(field.value)).append("\r\n");
+        break;
+    }
+    provider_lines(out, provider);
+    line(out, "accept-encoding", "identity");
+    fmt::format_to(std::back_inserter(out), "content-length: {}\r\n\r\n", request.content_length);
+}
+
+}  // namespace
+
 void append_upstream_head(std::string& out, const UpstreamRequest& request) {
+    if (request.provider.type == ProviderType::kOpenai) return append_openai_head(out, request);
     const RequestHead& client = request.client;
     const Provider& provider = request.provider;
     out.append(client.method).append(" ").append(provider.endpoint.path_prefix);
@@ -65,13 +98,8 @@ void append_upstream_head(std::string& out, const UpstreamRequest& request) {
         has_version = has_version || equals_lower(field.name, "anthropic-version");
         line(out, field.name, field.value);
     }
-    for (const auto& [name, value] : provider.headers) {
-        has_version = has_version || name == "anthropic-version";
-        line(out, name, value);
-    }
-    if (provider.credential && !overridden(provider.credential->header_name, provider)) {
-        line(out, provider.credential->header_name, provider.credential->header_value);
-    }
+    has_version = has_version || overridden("anthropic-version", provider);
+    provider_lines(out, provider);
     if (!has_version) line(out, "anthropic-version", "2023-06-01");
     line(out, "accept-encoding", "identity");
     fmt::format_to(std::back_inserter(out), "content-length: {}\r\n\r\n", request.content_length);

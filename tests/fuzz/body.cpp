@@ -48,7 +48,7 @@ bool same_but_edits(const BodyFields& a, const BodyFields& b) {
 std::string splice(std::string_view body, const BodyFields& fields, std::string_view model) {
     std::string replacement;
     std::string out;
-    for (std::string_view piece : wire::splice_body(body, fields, model, replacement)) out += piece;
+    for (std::string_view piece : wire::splice_body(body, wire::edits_of(fields, model, replacement))) out += piece;
     return out;
 }
 

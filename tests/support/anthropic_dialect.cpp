@@ -2,8 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
+
+#include "tests/support/message_text.hpp"
 
 namespace balancer::tests {
 namespace {
@@ -16,42 +17,6 @@ constexpr std::string_view kSignature =
 
 std::string compact(const Json& json) {
     return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
-std::string text_of(const MessageSpec& spec) {
-    if (spec.text_bytes == 0) return spec.text;
-    constexpr std::string_view kFiller = "a stream stays whole while providers come and go ";
-    std::string text;
-    text.reserve(spec.text_bytes + kFiller.size());
-    while (text.size() < spec.text_bytes) text += kFiller;
-    text.resize(spec.text_bytes);
-    return text;
-}
-
-bool continues_character(char c) {
-    return (static_cast<unsigned char>(c) & 0xC0) == 0x80;
-}
-
-// Pieces of `bytes` each (0: a word and the space behind it), never inside a UTF-8 character.
-std::vector<std::string> split(std::string_view text, std::size_t bytes) {
-    std::vector<std::string> pieces;
-    while (!text.empty()) {
-        std::size_t end = text.size();
-        if (bytes > 0) {
-            end = std::min(bytes, text.size());
-            while (end < text.size() && continues_character(text[end])) ++end;
-        } else if (std::size_t space = text.find(' '); space != std::string_view::npos) {
-            end = space + 1;
-        }
-        pieces.emplace_back(text.substr(0, end));
-        text.remove_prefix(end);
-    }
-    return pieces;
-}
-
-unsigned output_tokens(const MessageSpec& spec, std::string_view text) {
-    if (spec.output_tokens > 0) return spec.output_tokens;
-    return static_cast<unsigned>(std::ranges::count(text, ' ')) + 1;
 }
 
 std::string stop_reason(const MessageSpec& spec) {
@@ -112,7 +77,7 @@ class StreamWriter {
 
 void write_thinking(StreamWriter& stream, const MessageSpec& spec) {
     stream.block_start({{"type", "thinking"}, {"thinking", ""}, {"signature", ""}});
-    for (const std::string& piece : split(spec.thinking, spec.delta_bytes)) {
+    for (const std::string& piece : split_text(spec.thinking, spec.delta_bytes)) {
         stream.delta({{"type", "thinking_delta"}, {"thinking", piece}});
     }
     stream.delta({{"type", "signature_delta"}, {"signature", kSignature}});
@@ -121,7 +86,7 @@ void write_thinking(StreamWriter& stream, const MessageSpec& spec) {
 
 void write_text(StreamWriter& stream, const MessageSpec& spec, std::string_view text) {
     stream.block_start({{"type", "text"}, {"text", ""}});
-    for (const std::string& piece : split(text, spec.delta_bytes)) {
+    for (const std::string& piece : split_text(text, spec.delta_bytes)) {
         stream.delta({{"type", "text_delta"}, {"text", piece}});
     }
     stream.block_stop();
@@ -136,7 +101,7 @@ void write_tool(StreamWriter& stream, const ToolUse& tool, std::uint64_t number)
          {"input", Json::object()}}
     );
     stream.delta({{"type", "input_json_delta"}, {"partial_json", ""}});
-    for (const std::string& piece : split(tool.input_json, kPartialBytes)) {
+    for (const std::string& piece : split_text(tool.input_json, kPartialBytes)) {
         stream.delta({{"type", "input_json_delta"}, {"partial_json", piece}});
     }
     stream.block_stop();

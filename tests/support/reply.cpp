@@ -6,6 +6,7 @@
 #include <map>
 
 #include "tests/support/anthropic_dialect.hpp"
+#include "tests/support/openai_dialect.hpp"
 
 namespace balancer::tests {
 namespace {
@@ -46,10 +47,33 @@ Payload message_payload(const Step& step, const RecordedRequest& request) {
     return whole(step.status, anthropic_message(step.message, request.model, request.number));
 }
 
+Payload completion_payload(const Step& step, const RecordedRequest& request) {
+    if (step.body) return whole(step.status, *step.body);
+    if (step.error || step.status >= 400) {
+        return whole(step.status, openai_error(step.error.value_or(ErrorSpec{}), step.status));
+    }
+    if (!step.events && !request.stream) {
+        return whole(step.status, chat_completion(step.message, request.model, request.number));
+    }
+    Payload payload{step.status, "text/event-stream; charset=utf-8", {}, Framing::kChunked};
+    bool usage = request.body.find("include_usage") != std::string::npos;
+    std::vector<StreamEvent> events =
+        step.events ? *step.events : chat_stream(step.message, request.model, request.number, usage);
+    for (StreamEvent& event : events) payload.pieces.push_back({std::move(event.bytes), event.gap});
+    if (step.error_event) {
+        payload.pieces.resize(std::min(step.error_event->after_events, payload.pieces.size()));
+        payload.pieces.push_back({"data: " + openai_error(step.error_event->error, 500) + "\n\n"});
+    }
+    return payload;
+}
+
 // What each path of the API answers. Faults apply to all of them alike.
 Payload payload_of(const Step& step, const RecordedRequest& request) {
     std::string path = request.path();
     if (request.method == "POST" && path == "/v1/messages") return message_payload(step, request);
+    if (request.method == "POST" && path.ends_with("/chat/completions")) {
+        return completion_payload(step, request);
+    }
     if (step.body || step.error || step.status >= 400) return message_payload(step, request);
     if (request.method == "POST" && path == "/v1/messages/count_tokens") {
         return whole(200, anthropic_token_count(request.body));

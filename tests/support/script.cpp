@@ -5,10 +5,13 @@
 namespace balancer::tests {
 namespace {
 
-constexpr std::string_view kMessagesPath = "/v1/messages";
+// Where an assistant is asked, in either dialect.
+bool asks_assistant(std::string_view path) {
+    return path == "/v1/messages" || path.ends_with("/chat/completions");
+}
 
 bool matches(const Match& match, const ScriptCursor::Facts& facts) {
-    if (match.path.value_or(std::string(kMessagesPath)) != facts.path) return false;
+    if (match.path ? *match.path != facts.path : !asks_assistant(facts.path)) return false;
     if (match.model && *match.model != facts.model) return false;
     if (match.header && find_header(*facts.headers, *match.header) == nullptr) return false;
     return !match.stream || *match.stream == facts.stream;

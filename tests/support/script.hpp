@@ -106,7 +106,7 @@ struct Step {
 
 // All that is given must hold.
 struct Match {
-    std::optional<std::string> path;  // without the query; not given: /v1/messages
+    std::optional<std::string> path;  // without the query; not given: /v1/messages and …/chat/completions
     std::optional<std::string> model;
     std::optional<std::string> header;  // present, whatever its value
     std::optional<bool> stream;

@@ -147,7 +147,7 @@ TEST_F(Rank, APinIsTheOnlyCandidateWithItsRoutesModel) {
 TEST_F(Rank, WhoCannotSendACredentialIsSkippedWithTheReason) {
     add("a").credential.reset();
     add("b").credential->expires_at = 999;
-    add("c").type = ProviderType::kOpenai;
+    add("c").credential->usable = false;
     add("d").auth_type = AuthType::kPassthrough;
     snapshot_.find_provider("d");
     route("*", {{"a", 1}, {"b", 2}, {"c", 3}, {"d", 4}});

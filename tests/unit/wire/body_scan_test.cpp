@@ -33,7 +33,7 @@ std::string spliced(const std::string& body, const std::string& model) {
     if (!fields) return "refused: " + fields.error().text();
     std::string replacement;
     std::string joined;
-    for (std::string_view piece : splice_body(view, *fields, model, replacement)) joined += piece;
+    for (std::string_view piece : splice_body(view, edits_of(*fields, model, replacement))) joined += piece;
     return joined;
 }
 

@@ -1,0 +1,33 @@
+// Turns a provider's answer into another format while it arrives.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "dataplane/wire/http_head.hpp"
+#include "model/failure.hpp"
+
+namespace balancer::dataplane {
+
+// One answer, on one worker. What it writes takes the place of what came, so that who judges and relays the answer sees only
+// the client's format.
+class AnswerFilter {
+  public:
+    struct Step {
+        FailureClass failure = FailureClass::kNone;  // kNone: goes on
+        std::string detail;                          // without the request's or the answer's content
+    };
+
+    virtual ~AnswerFilter() = default;
+
+    // The head has come. May change its fields; the values written must outlive the answer.
+    virtual void begin(wire::ResponseHead& head) = 0;
+
+    // Bytes of the body, in pieces of any size. Appends to `out`.
+    virtual Step feed(std::string_view bytes, std::string& out) = 0;
+
+    // The body is whole as far as HTTP can tell. The status may change now: some formats tell what it is in the body.
+    virtual Step end(wire::ResponseHead& head, std::string& out) = 0;
+};
+
+}  // namespace balancer::dataplane
