@@ -118,6 +118,11 @@ std::string_view JsonReader::Walk::raw_scalar(Value& value) {
             good = token == "null";
             break;
     }
+    // A string that is only looked at counts as a name where a colon follows it, and `"a":"b":1`
+    // would pass.
+    ondemand::raw_json_string consumed;
+    if (good && what == JsonKind::kString && fails(value.get_raw_json_string().get(consumed)))
+        return {};
     if (good) return token;
     refuse(invalid("The body is not valid JSON: a malformed value"));
     return {};

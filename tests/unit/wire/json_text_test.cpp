@@ -89,7 +89,10 @@ TEST(JsonWalk, WhatIsKeptIsCheckedToItsLastScalar) {
     );
     EXPECT_EQ(keeps(R"({"k":"\ud800 lone"})"), R"("\ud800 lone")");
     for (const char* bad :
-         {R"({"k":{"a" 1}})",
+         {R"({"k":{"a":"b":"c"}})",
+          R"({"k":"b":"c"})",
+          R"({"k":["a":"b"]})",
+          R"({"k":{"a" 1}})",
           R"({"k":[1 2]})",
           R"({"k":{"a":01}})",
           R"({"k":["\q"]})",
