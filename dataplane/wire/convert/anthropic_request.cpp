@@ -3,7 +3,7 @@
 #include <array>
 
 #include "dataplane/wire/convert/anthropic_blocks.hpp"
-#include "dataplane/wire/convert/json_walk.hpp"
+#include "dataplane/wire/convert/read_tool_schema.hpp"
 
 namespace balancer::wire::convert {
 namespace {
@@ -43,7 +43,7 @@ void read_tool(Walk& walk, Value& value, const Place& place, AnthropicRequest& r
             if (walk.kind(member) != JsonKind::kObject) {
                 return walk.refuse(place.member("input_schema"), "Input should be an object");
             }
-            tool.input_schema = walk.raw(member);
+            tool.input_schema = read_tool_schema(walk, member);
         } else if (name == "strict") {
             tool.strict = walk.raw(member);
         } else if (name == "defer_loading") {

@@ -7,6 +7,7 @@
 
 #include "base/result.hpp"
 #include "dataplane/wire/convert/json_reader.hpp"
+#include "dataplane/wire/convert/tool_schema.hpp"
 
 namespace balancer::wire::convert {
 
@@ -59,8 +60,8 @@ struct AnthropicTool {
     std::string_view type;
     std::string_view name;
     std::string_view description;
-    std::string_view input_schema;  // raw
-    std::string_view strict;        // raw
+    ToolSchema input_schema;
+    std::string_view strict;  // raw
     bool defer_loading = false;
 };
 

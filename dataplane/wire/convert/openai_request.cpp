@@ -3,6 +3,7 @@
 #include <array>
 
 #include "dataplane/wire/convert/openai_calls.hpp"
+#include "dataplane/wire/convert/read_tool_schema.hpp"
 
 namespace balancer::wire::convert {
 namespace {
@@ -71,7 +72,7 @@ void read_tool(Walk& walk, Value& value, const Place& place, OpenaiRequest& requ
             if (key == "name") tool.name = walk.string(inner);
             if (key == "description") tool.description = walk.string(inner);
             if (key == "parameters" && walk.kind(inner) == JsonKind::kObject)
-                tool.parameters = walk.raw(inner);
+                tool.parameters = read_tool_schema(walk, inner);
         });
     });
     if (tool.name.empty()) walk.refuse(place, "must be a function with a name");

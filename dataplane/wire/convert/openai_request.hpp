@@ -7,6 +7,7 @@
 #include "base/result.hpp"
 #include "dataplane/wire/convert/json_reader.hpp"
 #include "dataplane/wire/convert/openai_answer.hpp"
+#include "dataplane/wire/convert/tool_schema.hpp"
 
 namespace balancer::wire::convert {
 
@@ -29,7 +30,7 @@ struct OpenaiMessage {
 struct OpenaiTool {
     std::string_view name;
     std::string_view description;
-    std::string_view parameters;  // raw
+    ToolSchema parameters;
 };
 
 struct OpenaiRequest {

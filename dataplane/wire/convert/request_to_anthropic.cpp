@@ -19,9 +19,7 @@ void write_tools(const OpenaiRequest& request, Notes& notes, std::string& out) {
         out.push_back('{');
         inside_member(out, "name", tool.name);
         if (!tool.description.empty()) inside_member(out, "description", tool.description);
-        raw_member(
-            out, "input_schema", tool.parameters.empty() ? "{\"type\":\"object\"}" : tool.parameters
-        );
+        append_schema(out, "input_schema", tool.parameters);
         out.push_back('}');
     }
     out.push_back(']');

@@ -29,10 +29,11 @@ bool is_tool_search(const AnthropicTool& tool) {
     return tool.type.starts_with("tool_search_tool");
 }
 
-// The tools that the conversation has been told of by reference.
+// The tools that the conversation has been told of by reference, or has called.
 void collect_references(const Content& content, std::unordered_set<std::string_view>& names) {
     for (const Block& block : content.blocks) {
         if (block.type == "tool_reference") names.insert(block.tool_name);
+        if (block.type == "tool_use") names.insert(block.name);
         if (block.type == "tool_result") collect_references(block.content, names);
     }
 }
@@ -102,7 +103,7 @@ Result<void> RequestWriter::write_tools() {
             tool.type
         ));
     }
-    std::unordered_set<std::string_view> referenced;
+    std::unordered_set<std::string_view> referenced = {request_.tool_choice_name};
     for (const AnthropicTurn& turn : request_.messages)
         collect_references(turn.content, referenced);
     std::size_t begin = out_.size();
@@ -131,9 +132,7 @@ void RequestWriter::write_tool(const AnthropicTool& tool) {
     out_.append("{\"type\":\"function\",\"function\":{");
     inside_member(out_, "name", done_.tool_names.to_openai(tool.name));
     inside_member(out_, "description", tool.description);
-    raw_member(
-        out_, "parameters", tool.input_schema.empty() ? "{\"type\":\"object\"}" : tool.input_schema
-    );
+    append_schema(out_, "parameters", tool.input_schema);
     if (tool.strict == "true" || tool.strict == "false") raw_member(out_, "strict", tool.strict);
     out_.append("}}");
 }

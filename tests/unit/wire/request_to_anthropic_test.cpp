@@ -85,7 +85,7 @@ TEST(RequestToAnthropic, ToolsAndChoices) {
         EXPECT_EQ(
             outcome.body["tools"],
             json::parse(
-                R"([{"name":"a","description":"d \"q\"","input_schema":{"type":"object","properties":{"n":{"minimum":1.0}}}},{"name":"b","input_schema":{"type":"object"}}])"
+                R"([{"name":"a","description":"d \"q\"","input_schema":{"type":"object","properties":{"n":{"minimum":1.0}}}},{"name":"b","input_schema":{"type":"object","properties":{}}}])"
             )
         );
         return outcome.body.value("tool_choice", json());

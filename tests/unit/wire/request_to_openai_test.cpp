@@ -243,7 +243,7 @@ TEST(RequestToOpenai, ToolsAndChoices) {
         outcome.body["tools"],
         json::parse(R"([{"type":"function","function":{"name":"Bash","description":"runs \"it\"",
         "parameters":{"type":"object","properties":{"n":{"type":"number","exclusiveMinimum":0.0}}}}},
-        {"type":"function","function":{"name":"Plain","description":"","parameters":{},"strict":true}}])"
+        {"type":"function","function":{"name":"Plain","description":"","parameters":{"type":"object","properties":{}},"strict":true}}])"
         )
     );
     EXPECT_NE(outcome.bytes.find("\"exclusiveMinimum\":0.0"), std::string::npos);
@@ -263,6 +263,29 @@ TEST(RequestToOpenai, ToolsAndChoices) {
     ));
     takes.tools = false;
     EXPECT_FALSE(with("null", takes).capable);
+}
+
+TEST(RequestToOpenai, SchemasGetWhatOpenaiWantsOfThem) {
+    auto parameters = [](const std::string& schema) {
+        Outcome outcome = convert(
+            R"({"messages":[{"role":"user","content":"x"}],"tools":[{"name":"a","input_schema":)" +
+            schema + "}]}"
+        );
+        return outcome.body["tools"][0]["function"]["parameters"];
+    };
+    json least = json::parse(R"({"type":"object","properties":{}})");
+    for (const char* schema :
+         {"{}",
+          "{ \n }",
+          R"({"type":"object"})",
+          R"({"properties":{} })",
+          R"({"type":"object","properties":{}})"}) {
+        EXPECT_EQ(parameters(schema), least) << schema;
+    }
+    EXPECT_EQ(
+        parameters(R"({"additionalProperties":false , "type":"object" })"),
+        json::parse(R"({"additionalProperties":false,"type":"object","properties":{}})")
+    );
 }
 
 TEST(RequestToOpenai, ServerToolsAndMcpAreForAnotherProvider) {
