@@ -181,8 +181,14 @@ Target text_target() {
 
 const std::vector<Target>& targets() {
     static const std::vector<Target> kAll = {
-        http_head_target(), chunked_target(), sse_target(), body_target(), text_target()
-    };
+        http_head_target(),
+        chunked_target(),
+        sse_target(),
+        body_target(),
+        text_target(),
+        convert_requests_target(),
+        convert_answers_target(),
+        convert_streams_target()};
     return kAll;
 }
 

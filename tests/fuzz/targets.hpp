@@ -15,6 +15,9 @@ void chunked(std::string_view bytes);
 void sse(std::string_view bytes);
 void body(std::string_view bytes);
 void text(std::string_view bytes);
+void convert_requests(std::string_view bytes);
+void convert_answers(std::string_view bytes);
+void convert_streams(std::string_view bytes);
 
 // `seeds` are good and nearly good inputs; `words` are what a mutation inserts to get further than
 // chance would.
@@ -26,5 +29,9 @@ struct Target {
 };
 
 const std::vector<Target>& targets();
+
+Target convert_requests_target();
+Target convert_answers_target();
+Target convert_streams_target();
 
 }  // namespace balancer::fuzz
