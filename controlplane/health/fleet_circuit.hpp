@@ -19,7 +19,8 @@ struct FleetCircuit {
     std::uint64_t generation = 1;  // grows with each change of the circuit's state
     UnixMs evidence_from = 0;      // older failures have had their bench
     std::string why;               // what opened it, or closed it; words
-    std::string spared_for;        // why it is in use although it should be out; empty: it need not be spared
+    std::string
+        spared_for;  // why it is in use although it should be out; empty: it need not be spared
     bool about_the_account = false;  // the verdict below is the provider's own
     UnixMs account_until = 0;        // an answer about the account stands until then; 0: none
 

@@ -17,8 +17,8 @@ constexpr Milliseconds kCleanModelKept{60'000};
 
 const std::string kWholeProvider;
 
-// When an attempt began, on our clock. A data plane's may run ahead of it; only that case can be told
-// from a report that was delayed, so only that one is mended.
+// When an attempt began, on our clock. A data plane's may run ahead of it; only that case can be
+// told from a report that was delayed, so only that one is mended.
 UnixMs began(const AttemptOutcome& outcome, UnixMs now) {
     return outcome.started_at - std::max<UnixMs>(0, outcome.at - now);
 }
@@ -103,7 +103,8 @@ bool Merger::signal(std::string_view dp_id, const v1::Signal& signal, UnixMs now
         return place && failed(*place, dp_id, outcome, now);
     }
     // A success speaks for the provider, and for the model that it was of.
-    bool changed = went_well({found->first, entry, kWholeProvider, entry.whole}, dp_id, outcome, now);
+    bool changed =
+        went_well({found->first, entry, kWholeProvider, entry.whole}, dp_id, outcome, now);
     auto model = entry.models.find(outcome.model);
     if (model != entry.models.end()) {
         Place place{found->first, entry, model->first, model->second};
@@ -140,11 +141,15 @@ bool Merger::age(UnixMs now) {
         }
     });
     for (auto& [name, entry] : entries_) {
-        news = std::erase_if(entry.models, [&](const auto& item) {
-                   const FleetCircuit& fleet = item.second;
-                   return fleet.clean() &&
-                          now - fleet.circuit.since() > kCleanModelKept.count();
-               }) > 0 || news;
+        news =
+            std::erase_if(
+                entry.models,
+                [&](const auto& item) {
+                    const FleetCircuit& fleet = item.second;
+                    return fleet.clean() && now - fleet.circuit.since() > kCleanModelKept.count();
+                }
+            ) > 0 ||
+            news;
     }
     return news;
 }

@@ -85,7 +85,8 @@ class Merger {
     // no such provider.
     bool reset(std::string_view provider, UnixMs now);
 
-    // Views (merger_views.cpp). Every configured provider, in order, each with its models behind it.
+    // Views (merger_views.cpp). Every configured provider, in order, each with its models behind
+    // it.
     v1::HealthSection section() const;
 
     // Summed over data planes, processes that have gone included.
@@ -93,7 +94,8 @@ class Merger {
 
     // Newest first, at most 20 each.
     std::vector<v1::Signal> recent_failures(std::string_view provider) const;
-    const HealthHistory* history(std::string_view provider) const;  // null: there is no such provider
+    const HealthHistory* history(std::string_view provider
+    ) const;  // null: there is no such provider
 
     // Changes of circuits since the last call.
     std::vector<CircuitChange> take_changes() { return std::exchange(changes_, {}); }

@@ -23,9 +23,10 @@ bool Merger::review(Place place, UnixMs now) {
     if (fleet.circuit.out()) return false;
     if (now < fleet.account_until) return open(place, now, fleet.account_until);
     fleet.account_until = 0;
-    Tally tally = fleet.votes.tally(policy_, fleet.evidence_from, now, [this](std::string_view dp_id) {
-        return !suspects_.suspect(dp_id);
-    });
+    Tally tally =
+        fleet.votes.tally(policy_, fleet.evidence_from, now, [this](std::string_view dp_id) {
+            return !suspects_.suspect(dp_id);
+        });
     std::size_t members = std::max<std::size_t>(1, members_.size());
     std::size_t users = users_of(place.provider, tally, now);
     if (!quorum_reached(tally.voters.size(), tally.local_origin, members, users)) {
@@ -114,7 +115,9 @@ std::string Merger::keep_in_use(const Place& place, bool about_the_account) cons
         place.model,
         about_the_account,
         models_out(),
-        [this](std::string_view provider, std::string_view model) { return is_out(provider, model); }
+        [this](std::string_view provider, std::string_view model) {
+            return is_out(provider, model);
+        }
     );
 }
 

@@ -5,7 +5,10 @@ namespace balancer::controlplane {
 
 v1::HealthSection Merger::section() const {
     v1::HealthSection section;
-    auto add = [&](const std::string& name, const Entry& entry, const std::string& model, const FleetCircuit& fleet) {
+    auto add = [&](const std::string& name,
+                   const Entry& entry,
+                   const std::string& model,
+                   const FleetCircuit& fleet) {
         v1::ProviderHealth& out = *section.add_providers();
         out.set_provider(name);
         out.set_model(model);

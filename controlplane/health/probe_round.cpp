@@ -10,13 +10,10 @@ bool ProbeRound::grant(const std::vector<Prober>& probers, std::string probe_id,
         auto found = granted_.find(prober.dp_id);
         return found == granted_.end() ? 0U : found->second;
     };
-    auto next = std::min_element(
-        probers.begin(),
-        probers.end(),
-        [&](const Prober& a, const Prober& b) {
+    auto next =
+        std::min_element(probers.begin(), probers.end(), [&](const Prober& a, const Prober& b) {
             return std::pair(had(a), -a.last_use) < std::pair(had(b), -b.last_use);
-        }
-    );
+        });
     if (next == probers.end()) return false;
     ++granted_[next->dp_id];
     lease_ = ProbeLease{next->dp_id, std::move(probe_id), now + kLease.count()};

@@ -17,8 +17,8 @@ struct Usage {
     std::uint64_t failures = 0;  // but those of the clients' own making
 };
 
-// A pure core; lives in the Merger. Counting begins with the first report of a process, whatever its
-// counters say by then.
+// A pure core; lives in the Merger. Counting begins with the first report of a process, whatever
+// its counters say by then.
 class UsageWindow {
   public:
     static constexpr Milliseconds kLength{30'000};

@@ -89,7 +89,9 @@ bool BreakerScope::record(
         return counted || changed || circuit_.until() != before;
     }
     if (!counted) return changed;
-    cause_ = fmt::format("{} of {} failures, last: {}", failures_.count(), policy.threshold(), failures_.words());
+    cause_ = fmt::format(
+        "{} of {} failures, last: {}", failures_.count(), policy.threshold(), failures_.words()
+    );
     if (failures_.count() >= policy.threshold() && !fleet_has_it_out()) {
         circuit_.open(policy, chance(), now);
         ticket_.reset();

@@ -1,4 +1,5 @@
-// What a data plane holds against one provider, or one model of it: its own evidence, and the fleet's verdict.
+// What a data plane holds against one provider, or one model of it: its own evidence, and the
+// fleet's verdict.
 #pragma once
 
 #include <cstdint>
@@ -27,13 +28,14 @@ struct FleetVerdict {
     unsigned ramp_percent = 100;
     unsigned failure_count = 0;
     std::string cause;
-    std::string probe_id;          // of a lease that is ours; empty: none
+    std::string probe_id;  // of a lease that is ours; empty: none
     bool operator==(const FleetVerdict&) const = default;
 };
 
-// Sans-I/O; lives in the LocalBreaker. While the fleet has the provider out, its verdict rules, and a bench of our own by
-// the threshold goes up in it; else our own circuit does. A time that the provider told us holds in any case. While the
-// control plane is away, a bench of the fleet ends in a probe of our own, after its time and some more by chance.
+// Sans-I/O; lives in the LocalBreaker. While the fleet has the provider out, its verdict rules, and
+// a bench of our own by the threshold goes up in it; else our own circuit does. A time that the
+// provider told us holds in any case. While the control plane is away, a bench of the fleet ends in
+// a probe of our own, after its time and some more by chance.
 class BreakerScope {
   public:
     // `name` marks the tickets of its own probes: unlike that of any other scope.
@@ -44,7 +46,8 @@ class BreakerScope {
 
     // The probe that is out from here has ended so.
     bool awaits(const AttemptOutcome& outcome) const {
-        return ticket_ && ticket_->id() == outcome.probe_id && ticket_->epoch() == outcome.probe_epoch;
+        return ticket_ && ticket_->id() == outcome.probe_id &&
+               ticket_->epoch() == outcome.probe_epoch;
     }
 
     // The outcome of an attempt that concerns this scope. True when condition() changed.
@@ -86,7 +89,8 @@ class BreakerScope {
     std::shared_ptr<ProbeTicket> ticket_;
     UnixMs ticket_expires_at_ = 0;
     std::pair<std::uint64_t, std::string> lease_taken_;  // epoch and id of the last one
-    std::optional<UnixMs> alone_at_;  // the control plane is away: when the fleet's bench becomes ours
+    std::optional<UnixMs>
+        alone_at_;  // the control plane is away: when the fleet's bench becomes ours
     std::uint64_t own_probes_ = 0;
 };
 

@@ -122,9 +122,7 @@ std::shared_ptr<const HealthView> LocalBreaker::view() const {
     return view;
 }
 
-FleetVerdict LocalBreaker::verdict_of(
-    const v1::ProviderHealth& health, std::uint64_t epoch
-) const {
+FleetVerdict LocalBreaker::verdict_of(const v1::ProviderHealth& health, std::uint64_t epoch) const {
     FleetVerdict verdict;
     // What a newer control plane may say beyond these is nothing that this build could act on.
     if (health.circuit() <= v1::CIRCUIT_RAMP) {

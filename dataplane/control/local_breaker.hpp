@@ -63,10 +63,10 @@ class LocalBreaker {
     };
 
     FleetVerdict verdict_of(const v1::ProviderHealth& health, std::uint64_t epoch) const;
-    bool take_reset(Entry& entry, const v1::ProviderHealth& health, std::uint64_t epoch, UnixMs now);
-    static BreakerScope* scope_of(
-        std::string_view provider, Entry& entry, std::string_view model
+    bool take_reset(
+        Entry& entry, const v1::ProviderHealth& health, std::uint64_t epoch, UnixMs now
     );
+    static BreakerScope* scope_of(std::string_view provider, Entry& entry, std::string_view model);
     bool record_probe(Entry& entry, const AttemptOutcome& outcome, UnixMs now);
     bool record_failure(Entry& entry, const AttemptOutcome& outcome, UnixMs now);
 

@@ -7,12 +7,14 @@
 
 namespace balancer::dataplane {
 
-// Lives in a request for one attempt, no longer than the health view that the ticket is in. An attempt that ends without
-// a verdict (the client left) gives the ticket back, and another request may try.
+// Lives in a request for one attempt, no longer than the health view that the ticket is in. An
+// attempt that ends without a verdict (the client left) gives the ticket back, and another request
+// may try.
 class ProbeHold {
   public:
     // Takes the ticket if there is one and nobody else has it.
-    explicit ProbeHold(ProbeTicket* ticket) : ticket_(ticket != nullptr && ticket->take() ? ticket : nullptr) {}
+    explicit ProbeHold(ProbeTicket* ticket)
+        : ticket_(ticket != nullptr && ticket->take() ? ticket : nullptr) {}
     ~ProbeHold() {
         if (ticket_ != nullptr) ticket_->give_back();
     }

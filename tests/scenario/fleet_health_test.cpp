@@ -1,5 +1,5 @@
-// What five data planes make of a provider together: the promises that the quorum, the account's word, the leased probe and
-// the suspect rule were made for.
+// What five data planes make of a provider together: the promises that the quorum, the account's
+// word, the leased probe and the suspect rule were made for.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -98,9 +98,7 @@ TEST_F(FleetHealth, ARealOutageIsSeenByAllWithinASecond) {
                 return a_.request_count() == before;
             })) << i;
         }
-        best = std::min(
-            best, std::chrono::duration_cast<milliseconds>(SteadyClock::now() - began)
-        );
+        best = std::min(best, std::chrono::duration_cast<milliseconds>(SteadyClock::now() - began));
         EXPECT_LE(paid, 9u);
         std::string cause = a()["cause"];
         EXPECT_THAT(cause, HasSubstr("data planes saw overloaded (HTTP 529)"));
@@ -138,7 +136,9 @@ TEST_F(FleetHealth, ALimitOnOneModelLeavesTheOthersOfItsProvider) {
 }
 
 TEST_F(FleetHealth, AfterItsTimeOneRequestOfTheFleetTriesAndTheSessionsComeBack) {
-    a_.set_script(script_of({failing(401, "not yet"), slowly(saying("back"), milliseconds(400)), saying("back")}));
+    a_.set_script(script_of(
+        {failing(401, "not yet"), slowly(saying("back"), milliseconds(400)), saying("back")}
+    ));
     start("  unhealthy_threshold: 2\n  failure_cooldown: 1\n");
     EXPECT_EQ(ask(0), "b");
     ASSERT_TRUE(all_see(1));
@@ -147,7 +147,8 @@ TEST_F(FleetHealth, AfterItsTimeOneRequestOfTheFleetTriesAndTheSessionsComeBack)
     for (std::size_t i = 0; i < kDataPlanes; ++i) {
         for (int n = 0; n < 3; ++n) {
             clients.push_back(std::async(std::launch::async, [this, i, n] {
-                ClaudeCodeRequest request = in_session(unstreamed(), fmt::format("probe-{}-{}", i, n));
+                ClaudeCodeRequest request =
+                    in_session(unstreamed(), fmt::format("probe-{}-{}", i, n));
                 return fleet_->ask(request, i).header("x-provider-used");
             }));
         }
@@ -162,7 +163,10 @@ TEST_F(FleetHealth, AfterItsTimeOneRequestOfTheFleetTriesAndTheSessionsComeBack)
     ASSERT_TRUE(Fleet::eventually([&] { return a()["circuit"] == "closed"; }));
     ASSERT_TRUE(all_see(2));
     for (std::size_t i = 0; i < kDataPlanes; ++i) EXPECT_EQ(ask(i), "a") << i;
-    EXPECT_EQ(metrics.sum("balancer_cp_provider_transitions_total", {{"provider", "a"}, {"to", "open"}}), 1);
+    EXPECT_EQ(
+        metrics.sum("balancer_cp_provider_transitions_total", {{"provider", "a"}, {"to", "open"}}),
+        1
+    );
 }
 
 TEST_F(FleetHealth, WithoutTheControlPlaneEachTriesForItself) {
@@ -187,7 +191,8 @@ TEST_F(FleetHealth, ASuspectTurnsUnreadyByLeaveAndComesBack) {
     };
     // The providers fail whenever dp1 asks, and serve the others.
     ASSERT_TRUE(Fleet::eventually([&] {
-        for (FakeProvider* provider : {&a_, &b_}) provider->set_script(script_of({failing(500, "no")}));
+        for (FakeProvider* provider : {&a_, &b_})
+            provider->set_script(script_of({failing(500, "no")}));
         for (int i = 0; i < 4; ++i) answer(0);
         for (FakeProvider* provider : {&a_, &b_}) provider->set_script(script_of({saying("well")}));
         for (std::size_t index : {1u, 2u}) {

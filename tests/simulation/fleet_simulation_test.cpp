@@ -1,4 +1,5 @@
-// The fleet's health rules against the failure matrix, over many seeds; and the checkers against planted faults.
+// The fleet's health rules against the failure matrix, over many seeds; and the checkers against
+// planted faults.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -27,14 +28,18 @@ const Suffering kMatrix[] = {
     {"nothing but noise", {"a", "b", "c"}, [](SimFleet&) {}},
     {"one data plane has no way out",
      {"a", "b", "c"},
-     [](SimFleet& fleet) { fleet.cut_off("dp-2", {"a", "b", "c"}); }},
+     [](SimFleet& fleet) {
+         fleet.cut_off("dp-2", {"a", "b", "c"});
+     }},
     {"one data plane has no way to one provider",
      {"a", "b", "c"},
      [](SimFleet& fleet) { fleet.cut_off("dp-5", {"b"}); }},
     {"one data plane sees errors everywhere",
      {"a", "b", "c"},
      [](SimFleet& fleet) { fleet.lie("dp-1"); }},
-    {"a provider is broken", {"b", "c"}, [](SimFleet& fleet) { fleet.set_fault("a", Fault::kBroken); }},
+    {"a provider is broken",
+     {"b", "c"},
+     [](SimFleet& fleet) { fleet.set_fault("a", Fault::kBroken); }},
     {"a provider cannot be reached",
      {"b", "c"},
      [](SimFleet& fleet) { fleet.set_fault("a", Fault::kUnreachable); }},
@@ -141,8 +146,8 @@ TEST(FleetSimulation, HoldsItsInvariantsOverTheFailureMatrix) {
         shape.seed = seed;
         SimFleet fleet(shape);
         suffer(fleet, kind);
-        ASSERT_TRUE(fleet.violations().empty())
-            << "seed " << seed << ", " << kind.name << ":\n" << words(fleet.violations());
+        ASSERT_TRUE(fleet.violations().empty()) << "seed " << seed << ", " << kind.name << ":\n"
+                                                << words(fleet.violations());
         ASSERT_GT(fleet.data_planes()[0]->requests(), 50U);
         const controlplane::ProbeTally& tally = fleet.merger().probe_tally();
         probes.succeeded += tally.succeeded;
@@ -166,7 +171,8 @@ TEST(FleetSimulation, IsTheSameForTheSameSeed) {
         fleet.set_fault("a", Fault::kBroken);
         fleet.run_for(30'000);
         return fleet.merger().section().SerializeAsString() +
-               std::to_string(fleet.attempts_at("a")) + "/" + std::to_string(fleet.attempts_at("b"));
+               std::to_string(fleet.attempts_at("a")) + "/" +
+               std::to_string(fleet.attempts_at("b"));
     };
     EXPECT_EQ(history(), history());
 }
@@ -234,7 +240,9 @@ INSTANTIATE_TEST_SUITE_P(FleetSimulation, Figures, testing::Range<std::uint64_t>
 class Planted : public testing::Test {
   protected:
     // What the checkers say, of a few seeds together.
-    static std::vector<std::string> caught(Mutant mutant, void (*begin)(SimFleet&), std::set<std::string> well) {
+    static std::vector<std::string> caught(
+        Mutant mutant, void (*begin)(SimFleet&), std::set<std::string> well
+    ) {
         std::vector<std::string> all;
         for (std::uint64_t seed = 1; seed <= 6; ++seed) {
             FleetShape shape;
@@ -251,13 +259,16 @@ class Planted : public testing::Test {
 TEST_F(Planted, OneThatSpeaksForAllTakesOutAProviderThatIsWell) {
     auto begin = [](SimFleet& fleet) { fleet.lie("dp-1"); };
     EXPECT_THAT(
-        caught(Mutant::kOneSpeaksForAll, begin, {"a", "b", "c"}), Contains(HasSubstr("is well, and out"))
+        caught(Mutant::kOneSpeaksForAll, begin, {"a", "b", "c"}),
+        Contains(HasSubstr("is well, and out"))
     );
 }
 
 TEST_F(Planted, ALeaseForAllIsSeveralProbes) {
     auto begin = [](SimFleet& fleet) { fleet.set_fault("a", Fault::kBroken); };
-    EXPECT_THAT(caught(Mutant::kLeaseForAll, begin, {}), Contains(HasSubstr("data planes hold probe")));
+    EXPECT_THAT(
+        caught(Mutant::kLeaseForAll, begin, {}), Contains(HasSubstr("data planes hold probe"))
+    );
 }
 
 TEST_F(Planted, WithoutSparingNobodyIsLeft) {
@@ -269,7 +280,8 @@ TEST_F(Planted, WithoutSparingNobodyIsLeft) {
 
 TEST_F(Planted, CountingTwiceIsFoundInTheTotals) {
     EXPECT_THAT(
-        caught(Mutant::kCountsTwice, [](SimFleet&) {}, {}), Contains(HasSubstr("attempts were made"))
+        caught(Mutant::kCountsTwice, [](SimFleet&) {}, {}),
+        Contains(HasSubstr("attempts were made"))
     );
 }
 
@@ -281,7 +293,9 @@ TEST_F(Planted, LateNewsThatCountsIsFound) {
             fleet.change_settings("a");
         }
     };
-    EXPECT_THAT(caught(Mutant::kLateNewsCounts, begin, {}), Contains(HasSubstr("news of old settings")));
+    EXPECT_THAT(
+        caught(Mutant::kLateNewsCounts, begin, {}), Contains(HasSubstr("news of old settings"))
+    );
 }
 
 TEST_F(Planted, ADeafDataPlaneSeesAnOutageTooLate) {

@@ -12,7 +12,9 @@ bool is_out(const v1::ProviderHealth& health) {
     return health.circuit() == v1::CIRCUIT_OPEN || health.circuit() == v1::CIRCUIT_HALF_OPEN;
 }
 
-bool concerns(const v1::ProviderHealth& health, const std::string& provider, const std::string& model) {
+bool concerns(
+    const v1::ProviderHealth& health, const std::string& provider, const std::string& model
+) {
     return health.provider() == provider && (health.model().empty() || health.model() == model);
 }
 
@@ -44,7 +46,8 @@ void SimFleet::check() {
     check_probes(section);
 }
 
-// Whatever changed was said to have changed, and so published. Words may lag: they tell of numbers of data planes.
+// Whatever changed was said to have changed, and so published. Words may lag: they tell of numbers
+// of data planes.
 void SimFleet::check_told() {
     auto facts = [](v1::HealthSection section) {
         for (v1::ProviderHealth& health : *section.mutable_providers()) health.clear_cause();
@@ -75,7 +78,8 @@ void SimFleet::check_probes(const v1::HealthSection& section) {
     std::map<std::string, int> holders;
     for (const auto& plane : data_planes_) {
         for (const auto& [id, count] : plane->probes_under_way()) {
-            if (count > 1) violated(fmt::format("{} requests of {} for ticket {}", count, plane->id(), id));
+            if (count > 1)
+                violated(fmt::format("{} requests of {} for ticket {}", count, plane->id(), id));
         }
         std::set<std::string> tickets;
         for (const ProviderCondition& condition : plane->view().by_slot) {
@@ -92,7 +96,8 @@ void SimFleet::check_probes(const v1::HealthSection& section) {
         if (id.empty()) continue;
         for (const auto& plane : data_planes_) {
             int begun = plane->probes_begun(id);
-            if (begun > 1) violated(fmt::format("{} sent {} probes on lease {}", plane->id(), begun, id));
+            if (begun > 1)
+                violated(fmt::format("{} sent {} probes on lease {}", plane->id(), begun, id));
         }
         if (holders[id] > 1) {
             violated(fmt::format("{} data planes hold probe {}", holders[id], id));
@@ -106,13 +111,17 @@ std::vector<std::string> SimFleet::held_out() const {
     v1::HealthSection section = merger_->section();
     for (const v1::ProviderHealth& health : section.providers()) {
         if (health.circuit() == v1::CIRCUIT_CLOSED && !health.spared()) continue;
-        held.push_back(fmt::format("{} {} has not come back: {}", health.provider(), health.model(), health.cause()));
+        held.push_back(fmt::format(
+            "{} {} has not come back: {}", health.provider(), health.model(), health.cause()
+        ));
     }
     for (const auto& plane : data_planes_) {
         for (const std::string& provider : shape_.providers) {
             for (const char* model : {"opus", "haiku"}) {
                 if (!plane->benched(provider, model)) continue;
-                held.push_back(fmt::format("{} still benches {} for {}", plane->id(), provider, model));
+                held.push_back(
+                    fmt::format("{} still benches {} for {}", plane->id(), provider, model)
+                );
             }
         }
     }
@@ -134,15 +143,21 @@ void SimFleet::check_end() {
         }
         std::uint64_t known = merger_->totals(provider).attempts();
         if (known == sum) continue;
-        violated(fmt::format("{}: {} attempts were made, the control plane knows of {}", provider, sum, known));
+        violated(fmt::format(
+            "{}: {} attempts were made, the control plane knows of {}", provider, sum, known
+        ));
     }
 }
 
 bool SimFleet::out(const std::string& provider, const std::string& model) const {
     v1::HealthSection section = merger_->section();
-    return std::any_of(section.providers().begin(), section.providers().end(), [&](const auto& health) {
-        return health.provider() == provider && health.model() == model && is_out(health);
-    });
+    return std::any_of(
+        section.providers().begin(),
+        section.providers().end(),
+        [&](const auto& health) {
+            return health.provider() == provider && health.model() == model && is_out(health);
+        }
+    );
 }
 
 bool SimFleet::benched_everywhere(const std::string& provider, const std::string& model) const {

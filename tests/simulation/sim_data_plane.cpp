@@ -132,8 +132,11 @@ void SimDataPlane::next_candidate(const std::shared_ptr<Request>& request) {
 }
 
 void SimDataPlane::ended(
-    const std::shared_ptr<Request>& request, const dataplane::Candidate& candidate,
-    const Answer& answer, const ProbeTicket* probe, UnixMs began
+    const std::shared_ptr<Request>& request,
+    const dataplane::Candidate& candidate,
+    const Answer& answer,
+    const ProbeTicket* probe,
+    UnixMs began
 ) {
     const Provider& provider = *candidate.provider;
     std::string model(candidate.model.empty() ? request->model : candidate.model);

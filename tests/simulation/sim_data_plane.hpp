@@ -1,4 +1,5 @@
-// A data plane of the simulated fleet: the real LocalBreaker and the real rank(), simulated requests.
+// A data plane of the simulated fleet: the real LocalBreaker and the real rank(), simulated
+// requests.
 #pragma once
 
 #include <cstdint>
@@ -80,8 +81,11 @@ class SimDataPlane {
     struct Request;
     void next_candidate(const std::shared_ptr<Request>& request);
     void ended(
-        const std::shared_ptr<Request>& request, const dataplane::Candidate& candidate,
-        const Answer& answer, const ProbeTicket* probe, UnixMs began
+        const std::shared_ptr<Request>& request,
+        const dataplane::Candidate& candidate,
+        const Answer& answer,
+        const ProbeTicket* probe,
+        UnixMs began
     );
     void report(const AttemptOutcome& outcome);
     void show();

@@ -105,7 +105,9 @@ void SimFleet::tick() {
     events_.at(next, [this] { tick(); });
 }
 
-Answer SimFleet::answer(const std::string& dp_id, const Provider& provider, const std::string& model) {
+Answer SimFleet::answer(
+    const std::string& dp_id, const Provider& provider, const std::string& model
+) {
     ++attempts_[provider.name];
     UnixMs takes = std::uniform_int_distribution<UnixMs>(20, 120)(random_);
     if (cut_off_[dp_id].contains(provider.name)) return {FailureClass::kConnect, 0, 0, 5};
@@ -113,12 +115,18 @@ Answer SimFleet::answer(const std::string& dp_id, const Provider& provider, cons
     auto [fault, of_model] = faults_[provider.name];
     if (!of_model.empty() && of_model != model) fault = Fault::kNone;
     switch (fault) {
-        case Fault::kBroken: return {FailureClass::kUpstream5xx, 500, 0, takes};
-        case Fault::kOverloaded: return {FailureClass::kOverloaded, 529, 0, takes};
-        case Fault::kUnreachable: return {FailureClass::kConnect, 0, 0, 5};
-        case Fault::kRefusesKey: return {FailureClass::kAuth, 401, 0, takes};
-        case Fault::kLimited: return {FailureClass::kRateLimited, 429, now() + takes + 4'000, takes};
-        case Fault::kNone: break;
+        case Fault::kBroken:
+            return {FailureClass::kUpstream5xx, 500, 0, takes};
+        case Fault::kOverloaded:
+            return {FailureClass::kOverloaded, 529, 0, takes};
+        case Fault::kUnreachable:
+            return {FailureClass::kConnect, 0, 0, 5};
+        case Fault::kRefusesKey:
+            return {FailureClass::kAuth, 401, 0, takes};
+        case Fault::kLimited:
+            return {FailureClass::kRateLimited, 429, now() + takes + 4'000, takes};
+        case Fault::kNone:
+            break;
     }
     if (happens(shape_.noise)) return {FailureClass::kUpstream5xx, 500, 0, takes};
     return {FailureClass::kNone, 200, 0, takes};
@@ -220,7 +228,8 @@ void SimFleet::partition(std::size_t dp, bool yes) {
     set_members();
     if (yes) return;
     send_health(dp);
-    for (v1::Signal& signal : std::exchange(waiting_[plane.id()], {})) report(plane.id(), std::move(signal));
+    for (v1::Signal& signal : std::exchange(waiting_[plane.id()], {}))
+        report(plane.id(), std::move(signal));
 }
 
 void SimFleet::restart_control_plane() {

@@ -1,5 +1,5 @@
-// A whole fleet in virtual time: the real Merger, data planes with the real breaker, providers and a network that fail on
-// command, and checkers that look at every step.
+// A whole fleet in virtual time: the real Merger, data planes with the real breaker, providers and
+// a network that fail on command, and checkers that look at every step.
 #pragma once
 
 #include <map>
@@ -53,9 +53,11 @@ class SimFleet {
 
     // Faults. A model: kOverloaded and kLimited concern this one only.
     void set_fault(const std::string& provider, Fault fault, std::string model = "");
-    void cut_off(const std::string& dp_id, const std::set<std::string>& providers);  // its way to them
-    void lie(const std::string& dp_id);            // sees every provider fail
-    void partition(std::size_t dp, bool yes);      // from the control plane
+    void cut_off(
+        const std::string& dp_id, const std::set<std::string>& providers
+    );                                         // its way to them
+    void lie(const std::string& dp_id);        // sees every provider fail
+    void partition(std::size_t dp, bool yes);  // from the control plane
     void restart_control_plane();
     void restart_data_plane(std::size_t dp);
     void change_settings(const std::string& provider);  // another etag, on every data plane in time
@@ -79,7 +81,7 @@ class SimFleet {
     const controlplane::Merger& merger() const { return *merger_; }
     std::vector<std::unique_ptr<SimDataPlane>>& data_planes() { return data_planes_; }
     UnixMs wrong_ms() const { return wrong_ms_; }  // of providers out that were well
-    bool settled() const;  // nobody is out, for anybody
+    bool settled() const;                          // nobody is out, for anybody
     bool spared_somebody() const { return spared_somebody_; }
     void check_end();  // everything is quiet: what must hold then
 
@@ -89,7 +91,9 @@ class SimFleet {
     void tick();
     Answer answer(const std::string& dp_id, const Provider& provider, const std::string& model);
     UnixMs delay() { return std::uniform_int_distribution<UnixMs>(1, 20)(random_); }
-    bool happens(double share) { return std::uniform_real_distribution<double>(0, 1)(random_) < share; }
+    bool happens(double share) {
+        return std::uniform_real_distribution<double>(0, 1)(random_) < share;
+    }
     void report(const std::string& dp_id, v1::Signal signal);
     void deliver(const std::string& dp_id, const v1::Signal& signal);
     void publish();

@@ -94,17 +94,26 @@ TEST_F(CircuitTest, NoBenchIsEverLongerThanItMayBe) {
         auto pick = [&](std::int64_t least, std::int64_t most) {
             return std::uniform_int_distribution<std::int64_t>(least, most)(random);
         };
-        policy_.failure_cooldown = Milliseconds(pick(0, 3) == 0 ? pick(3'600'000, 90'000'000) : pick(0, 100'000));
+        policy_.failure_cooldown =
+            Milliseconds(pick(0, 3) == 0 ? pick(3'600'000, 90'000'000) : pick(0, 100'000));
         policy_.reset_timeout = Milliseconds(pick(0, 1) == 0 ? 0 : pick(1, 400'000));
         Circuit circuit;
         UnixMs now = kStart;
         for (int step = 0; step < 30; ++step) {
             now += pick(0, 200'000);
             switch (pick(0, 4)) {
-                case 0: circuit.ramp(policy_, now); break;
-                case 1: circuit.close(now); break;
-                case 2: circuit.open(policy_, 0.999, now, now + pick(1, 10'000'000)); break;
-                default: circuit.open(policy_, 0.999, now); break;
+                case 0:
+                    circuit.ramp(policy_, now);
+                    break;
+                case 1:
+                    circuit.close(now);
+                    break;
+                case 2:
+                    circuit.open(policy_, 0.999, now, now + pick(1, 10'000'000));
+                    break;
+                default:
+                    circuit.open(policy_, 0.999, now);
+                    break;
             }
             if (circuit.state() == CircuitState::kOpen && !circuit.told()) {
                 std::int64_t most = std::max<std::int64_t>(

@@ -21,7 +21,8 @@ class Ejection : public testing::Test {
         provider.set_enabled(enabled);
     }
     void route(
-        const std::string& pattern, std::initializer_list<std::pair<const char*, const char*>> targets
+        const std::string& pattern,
+        std::initializer_list<std::pair<const char*, const char*>> targets
     ) {
         v1::Route& route = *config_.add_routes();
         route.set_pattern(pattern);
@@ -125,7 +126,8 @@ TEST_F(Ejection, TakingOutWhatIsAllowedNeverEmptiesARoute) {
             if (one.enabled()) enabled.insert(one.name());
         }
         for (int i = 0; i < 20; ++i) {
-            const std::string& name = names[static_cast<std::size_t>(pick(static_cast<int>(names.size()) - 1))];
+            const std::string& name =
+                names[static_cast<std::size_t>(pick(static_cast<int>(names.size()) - 1))];
             const char* model = pick(1) == 0 ? "" : "m1";
             if (refusal(name.c_str(), model, pick(1) == 0).empty()) out_.insert({name, model});
             for (const v1::Route& route : config_.routes()) {

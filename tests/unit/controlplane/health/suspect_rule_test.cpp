@@ -13,8 +13,7 @@ constexpr UnixMs kStart = 1'700'000'000'000;
 class Suspects : public testing::Test {
   protected:
     std::map<std::string, std::string, std::less<>> providers_{
-        {"a", "https://a"}, {"b", "https://b"}, {"b2", "https://b"}
-    };
+        {"a", "https://a"}, {"b", "https://b"}, {"b2", "https://b"}};
     std::vector<Member> members_{{"dp-1"}, {"dp-2"}, {"dp-3"}, {"dp-4"}, {"dp-5"}};
     UsageWindow usage_;
     SuspectRule rule_;
@@ -22,7 +21,9 @@ class Suspects : public testing::Test {
     std::map<std::pair<std::string, std::string>, Usage> totals_;
 
     // Ten more attempts of each at each provider; those named fail.
-    void round(const std::set<std::pair<std::string, std::string>>& failing, std::uint64_t count = 10) {
+    void round(
+        const std::set<std::pair<std::string, std::string>>& failing, std::uint64_t count = 10
+    ) {
         now_ += 2'000;
         for (const Member& member : members_) {
             google::protobuf::RepeatedPtrField<v1::Counters> counters;

@@ -11,7 +11,9 @@ class Window : public testing::Test {
   protected:
     UsageWindow usage_;
 
-    void tell(UnixMs at, std::uint64_t attempts, std::uint64_t failures = 0, const char* instance = "x") {
+    void tell(
+        UnixMs at, std::uint64_t attempts, std::uint64_t failures = 0, const char* instance = "x"
+    ) {
         google::protobuf::RepeatedPtrField<v1::Counters> counters;
         v1::Counters& item = *counters.Add();
         item.set_provider("a");

@@ -1,66 +1,7 @@
-#include "controlplane/health/merger.hpp"
-
-#include <gtest/gtest.h>
-
-#include "controlplane/service/report_ledger.hpp"
-#include "model/from_proto.hpp"
-#include "samples.hpp"
+#include "merger_fixture.hpp"
 
 namespace balancer::controlplane {
 namespace {
-
-constexpr UnixMs kNow = 1'700'000'000'000;
-
-constexpr std::uint64_t kEpoch = 4;
-
-class MergerTest : public testing::Test {
-  protected:
-    MergerTest() { merger_.configure(samples::config({"a", "b"}), kNow); }
-
-    void members(std::size_t count) {
-        std::vector<Member> all;
-        for (std::size_t i = 1; i <= count; ++i) all.push_back({"dp-" + std::to_string(i)});
-        merger_.set_members(std::move(all));
-    }
-    bool fail(const std::string& provider, UnixMs at, const char* dp_id = "dp-1") {
-        return merger_.signal(dp_id, to_signal(samples::failure(provider, at)), at);
-    }
-    void fail_twice(const std::string& provider, UnixMs at, const char* dp_id = "dp-1") {
-        fail(provider, at, dp_id);
-        fail(provider, at + 100, dp_id);
-    }
-    // An answer of this class, not counted by the policy.
-    bool answer(
-        FailureClass failure, UnixMs at, const char* dp_id, const std::string& provider = "a",
-        UnixMs retry_at = 0, const std::string& model = ""
-    ) {
-        AttemptOutcome outcome = samples::failure(provider, at);
-        outcome.failure = failure;
-        outcome.counted = failure != FailureClass::kRateLimited;
-        outcome.retry_at = retry_at;
-        outcome.model = model;
-        return merger_.signal(dp_id, to_signal(outcome), at);
-    }
-    bool probe(bool ok, const v1::ProbeLease& lease, UnixMs at) {
-        v1::Signal signal = to_signal(ok ? samples::success("a", at) : samples::failure("a", at));
-        signal.set_probe_id(lease.probe_id());
-        signal.set_probe_epoch(lease.epoch());
-        return merger_.signal(lease.dp_id(), signal, at);
-    }
-
-    v1::ProviderHealth health(const std::string& provider, const std::string& model = "") {
-        v1::HealthSection section = merger_.section();
-        for (const v1::ProviderHealth& one : section.providers()) {
-            if (one.provider() == provider && one.model() == model) return one;
-        }
-        return {};
-    }
-    v1::Circuit circuit(const std::string& provider, const std::string& model = "") {
-        return health(provider, model).circuit();
-    }
-
-    Merger merger_{kEpoch, [] { return 0.0; }};
-};
 
 TEST_F(MergerTest, ListsEveryProviderInOrder) {
     v1::HealthSection section = merger_.section();
@@ -83,8 +24,7 @@ TEST_F(MergerTest, ALoneDataPlaneDecides) {
     EXPECT_EQ(health("a").until_ms(), kNow + 100 + 60'000);
     EXPECT_EQ(health("a").generation(), generation + 1);
     EXPECT_EQ(
-        health("a").cause(),
-        "open until 22:14:20 UTC: 2 of 2 failures, last: overloaded (HTTP 529)"
+        health("a").cause(), "open until 22:14:20 UTC: 2 of 2 failures, last: overloaded (HTTP 529)"
     );
     EXPECT_EQ(circuit("b"), v1::CIRCUIT_CLOSED);
 }
@@ -104,7 +44,9 @@ TEST_F(MergerTest, AQuorumOfTheUsersBenchesForAll) {
             google::protobuf::RepeatedPtrField<v1::Counters> counters;
             counters.Add()->set_provider("a");
             counters.Mutable(0)->set_attempts(attempts);
-            merger_.counters("dp-" + std::to_string(i), "x", counters, kNow + static_cast<UnixMs>(attempts));
+            merger_.counters(
+                "dp-" + std::to_string(i), "x", counters, kNow + static_cast<UnixMs>(attempts)
+            );
         }
     }
     fail_twice("a", kNow + 1'000, "dp-1");
@@ -114,7 +56,8 @@ TEST_F(MergerTest, AQuorumOfTheUsersBenchesForAll) {
     EXPECT_EQ(circuit("a"), v1::CIRCUIT_OPEN);
     EXPECT_EQ(
         health("a").cause(),
-        "open until 22:14:21 UTC: 3 of 5 data planes saw overloaded (HTTP 529); first at 22:13:21 UTC"
+        "open until 22:14:21 UTC: 3 of 5 data planes saw overloaded (HTTP 529); first at 22:13:21 "
+        "UTC"
     );
 }
 
@@ -151,7 +94,8 @@ TEST_F(MergerTest, ARefusedKeyBenchesForAllOnOneReport) {
 TEST_F(MergerTest, OneDataPlanesWordAboutAccountsIsWorthTwoProvidersAMinute) {
     merger_.configure(samples::config({"a", "b", "c", "d", "e"}), kNow);
     members(5);
-    for (const char* provider : {"a", "b", "c"}) answer(FailureClass::kAuth, kNow, "dp-1", provider);
+    for (const char* provider : {"a", "b", "c"})
+        answer(FailureClass::kAuth, kNow, "dp-1", provider);
     EXPECT_EQ(circuit("a"), v1::CIRCUIT_OPEN);
     EXPECT_EQ(circuit("b"), v1::CIRCUIT_OPEN);
     EXPECT_EQ(circuit("c"), v1::CIRCUIT_CLOSED);
@@ -398,46 +342,6 @@ TEST_F(MergerTest, ShowsTheNewestTwentyFailures) {
     std::vector<v1::Signal> failures = merger_.recent_failures("a");
     ASSERT_EQ(failures.size(), 20U);
     EXPECT_EQ(failures.front().at_ms(), kNow + 29'000);
-}
-
-TEST_F(MergerTest, SumsCountersOverProcessesAndTakesRepeatsOnce) {
-    auto told = [](std::uint64_t attempts, std::uint64_t overloaded) {
-        google::protobuf::RepeatedPtrField<v1::Counters> counters;
-        v1::Counters& item = *counters.Add();
-        item.set_provider("a");
-        item.set_attempts(attempts);
-        (*item.mutable_failures())[v1::FAILURE_CLASS_OVERLOADED] = overloaded;
-        return counters;
-    };
-    merger_.counters("dp-1", "x", told(10, 1), kNow);
-    merger_.counters("dp-1", "x", told(15, 2), kNow);
-    merger_.counters("dp-1", "x", told(10, 1), kNow);  // overtaken on the way
-    merger_.counters("dp-1", "y", told(3, 0), kNow);   // the same replica after a restart
-    merger_.counters("dp-2", "z", told(100, 7), kNow);
-    v1::ProviderTotals totals = merger_.totals("a");
-    EXPECT_EQ(totals.attempts(), 118U);
-    EXPECT_EQ(totals.failures().at(v1::FAILURE_CLASS_OVERLOADED), 9U);
-    EXPECT_EQ(merger_.totals("b").attempts(), 0U);
-}
-
-TEST_F(MergerTest, LosesNoCountsWhenTooManyProcessesAreKnown) {
-    google::protobuf::RepeatedPtrField<v1::Counters> one;
-    one.Add()->set_provider("a");
-    one.Mutable(0)->set_attempts(1);
-    std::size_t processes = TotalsLedger::kProcessesMax + 5;
-    for (std::size_t i = 0; i < processes; ++i) {
-        merger_.counters("dp", "instance-" + std::to_string(i), one, kNow);
-    }
-    EXPECT_EQ(merger_.totals("a").attempts(), processes);
-}
-
-TEST(ReportLedgerTest, TakesEachNumberOfAProcessOnce) {
-    ReportLedger ledger;
-    EXPECT_TRUE(ledger.take("x", 1));
-    EXPECT_FALSE(ledger.take("x", 1));
-    EXPECT_TRUE(ledger.take("x", 2));
-    EXPECT_FALSE(ledger.take("x", 1));
-    EXPECT_TRUE(ledger.take("y", 1));
 }
 
 }  // namespace
