@@ -2,6 +2,8 @@
 #include <grpcpp/create_channel.h>
 #include <sys/stat.h>
 
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -194,6 +196,25 @@ TEST_F(BalancerctlEditsTest, AHeadThatCannotBeUsedEndsTheStartWithTwo) {
     ASSERT_NE(failure, nullptr);
     EXPECT_EQ(failure->exit_code, 2);
     EXPECT_NE(failure->text.find("revision 2"), std::string::npos) << failure->text;
+}
+
+TEST_F(BalancerctlEditsTest, AStopDoesNotWaitForATestRequest) {
+    start();
+    boost::asio::io_context context;
+    using boost::asio::ip::tcp;
+    tcp::acceptor silent(context, tcp::endpoint(boost::asio::ip::address_v4::loopback(), 0));
+    std::string url = "http://127.0.0.1:" + std::to_string(silent.local_endpoint().port());
+    ASSERT_EQ(ctl({"providers", "update", "alpha", "--base-url", url}), 0) << err_;
+    int code = -1;
+    std::thread asks([&] {
+        code = ctl({"providers", "test", "alpha", "--model", "m", "--within", "100"});
+    });
+    tcp::socket asked = silent.accept();  // and never answers
+    SteadyTime began = steady_now();
+    server_->stop();
+    EXPECT_LT(elapsed_ms(began, steady_now()), 20'000);
+    asks.join();
+    EXPECT_NE(code, 0);
 }
 
 // A data plane that does as it is told by the test: answers, or not.

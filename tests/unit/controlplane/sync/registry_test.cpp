@@ -292,10 +292,14 @@ TEST_F(RegistryTest, ShowsHeartbeatsAndDroppedSignals) {
     v1::SyncRequest message;
     message.mutable_heartbeat()->set_in_flight(12);
     message.mutable_heartbeat()->set_ready(true);
+    message.mutable_heartbeat()->mutable_applied()->set_seq(3);
+    (*message.mutable_heartbeat()->mutable_in_flight_at())["alpha"] = 5;
     registry().received(peer.id, message);
     registry().signals_dropped("dp-1", "i-1", 4);
     registry().signals_dropped("dp-1", "another instance", 9);
     EXPECT_EQ(row().in_flight(), 12U);
+    EXPECT_EQ(row().in_flight_at().at("alpha"), 5U);
+    EXPECT_EQ(row().heard_version().seq(), 3U);
     EXPECT_TRUE(row().ready());
     EXPECT_EQ(row().signals_dropped(), 4U);
     EXPECT_EQ(row().peer(), "ipv4:127.0.0.1:1");
