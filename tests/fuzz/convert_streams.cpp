@@ -71,7 +71,10 @@ void check_events(const Outcome& outcome, std::string_view bytes) {
     BALANCER_CHECK(check.is_whole() == outcome.state.finished);
     BALANCER_CHECK(check.has_error() == (outcome.state.begun && !outcome.state.finished));
     if (check.has_broken_input())
-        BALANCER_CHECK(check.has_error() || check.message()["stop_reason"] == "max_tokens");
+        BALANCER_CHECK(
+            check.has_error() || check.message()["stop_reason"] == "max_tokens" ||
+            check.message()["stop_reason"] == "refusal"
+        );
 }
 
 void check_chunks(const Outcome& outcome, std::string_view bytes) {

@@ -147,7 +147,7 @@ class SequenceCheck {
     }
 
   public:
-    // Input that is no JSON object: allowed only where an answer was cut at its length.
+    // Input that is no JSON object: allowed only where an answer was cut short.
     bool has_broken_input() const { return broken_inputs_; }
 
   private:

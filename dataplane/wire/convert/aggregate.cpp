@@ -6,6 +6,14 @@
 #include "dataplane/wire/convert/tool_input.hpp"
 
 namespace balancer::wire::convert {
+namespace {
+
+// What later events add may be without end.
+void set(MemberList& members, std::string_view name, std::string_view raw) {
+    if (!members.full() || !members.get(name).empty()) members.set(name, raw);
+}
+
+}  // namespace
 
 void Aggregate::feed(std::string_view bytes) {
     if (state_.over()) return;
@@ -77,9 +85,9 @@ void Aggregate::take() {
     } else if (event_.type == "content_block_stop") {
         stop_block();
     } else if (event_.type == "message_delta") {
-        for (const auto& [name, raw] : event_.end) message_.set(name, raw);
+        for (const auto& [name, raw] : event_.end) set(message_, name, raw);
         for (const auto& [name, raw] : event_.usage) {
-            if (raw != "null") usage_.set(name, raw);
+            if (raw != "null") set(usage_, name, raw);
             take_anthropic_count(state_.usage, name, raw);
             state_.has_usage = true;
         }

@@ -1,6 +1,7 @@
 #include "dataplane/wire/convert/anthropic_event.hpp"
 
 #include "dataplane/wire/convert/json_walk.hpp"
+#include "dataplane/wire/convert/member_list.hpp"
 
 namespace balancer::wire::convert {
 namespace {
@@ -8,9 +9,15 @@ namespace {
 using Walk = JsonReader::Walk;
 using Members = AnthropicEvent::Members;
 
+void keep(Walk& walk, std::string_view name, Value& value, Members& members) {
+    if (members.size() >= MemberList::kMembersMax)
+        return walk.refuse(invalid("an object of too many members"));
+    members.emplace_back(name, walk.raw(value));
+}
+
 void keep_members(Walk& walk, Value& value, Members& members) {
     walk.members(value, [&](std::string_view name, Value& member) {
-        members.emplace_back(name, walk.raw(member));
+        keep(walk, name, member, members);
     });
 }
 
@@ -19,7 +26,7 @@ void read_message(Walk& walk, Value& value, AnthropicEvent& event) {
         if (name == "usage") {
             keep_members(walk, member, event.message_usage);
         } else {
-            event.message.emplace_back(name, walk.raw(member));
+            keep(walk, name, member, event.message);
         }
     });
 }
@@ -34,7 +41,7 @@ void read_delta(Walk& walk, Value& value, AnthropicEvent& event) {
         } else if (name == "citation") {
             event.citation = walk.raw(member);
         } else {
-            event.end.emplace_back(name, walk.raw(member));
+            keep(walk, name, member, event.end);
         }
     });
 }

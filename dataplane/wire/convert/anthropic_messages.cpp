@@ -169,18 +169,17 @@ void AnthropicMessages::write_calls(const OpenaiMessage& message) {
             out_.append(call.arguments_object);
         }
         out_.push_back('}');
-        waiting_.push_back(call_id(call.id));
+        calls_.push_back(call_id(call.id));
+        waiting_.insert(calls_.back());
     }
 }
 
 Result<void> AnthropicMessages::write_result(const OpenaiMessage& message, const Place& place) {
     std::string id = call_id(message.tool_call_id);
-    auto call = std::find(waiting_.begin(), waiting_.end(), id);
-    if (call == waiting_.end()) {
+    if (waiting_.erase(id) == 0) {
         notes_.add("tool message", "without its call, dropped");
         return {};
     }
-    waiting_.erase(call);
     open_turn("user");
     separate(out_);
     out_.push_back('{');
@@ -194,7 +193,8 @@ Result<void> AnthropicMessages::write_result(const OpenaiMessage& message, const
 }
 
 void AnthropicMessages::write_missing_results() {
-    for (const std::string& id : waiting_) {
+    for (const std::string& id : calls_) {
+        if (waiting_.erase(id) == 0) continue;
         notes_.add("tool_calls", "without a result, given an error as their result");
         open_turn("user");
         separate(out_);
@@ -204,7 +204,7 @@ void AnthropicMessages::write_missing_results() {
         inside_member(out_, "content", kNoResult);
         out_.append(",\"is_error\":true}");
     }
-    waiting_.clear();
+    calls_.clear();
 }
 
 void AnthropicMessages::open_turn(std::string_view role) {

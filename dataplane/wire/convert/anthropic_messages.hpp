@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "dataplane/wire/convert/conversion.hpp"
@@ -42,8 +43,9 @@ class AnthropicMessages {
     const OpenaiRequest& request_;
     Notes& notes_;
     std::string& out_;
-    std::string_view role_;             // of the turn that is open
-    std::vector<std::string> waiting_;  // calls without a result so far
+    std::string_view role_;                    // of the turn that is open
+    std::vector<std::string> calls_;           // of the assistant's last turn
+    std::unordered_set<std::string> waiting_;  // those without a result so far
 };
 
 }  // namespace balancer::wire::convert

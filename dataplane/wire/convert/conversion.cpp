@@ -56,15 +56,14 @@ std::string fit_name(std::string_view name, std::size_t bytes_max) {
 
 std::string ToolNames::to_openai(std::string_view name) {
     std::string sent = fit_name(name, kToolNameBytesMax);
-    if (sent != name && from_openai(sent) != name) changed_.emplace_back(sent, name);
+    if (sent != name) changed_.emplace(sent, name);
     return sent;
 }
 
 std::string_view ToolNames::from_openai(std::string_view name) const {
-    for (const auto& [sent, original] : changed_) {
-        if (sent == name) return original;
-    }
-    return name;
+    if (changed_.empty()) return name;
+    auto found = changed_.find(std::string(name));
+    return found == changed_.end() ? name : std::string_view(found->second);
 }
 
 }  // namespace balancer::wire::convert

@@ -4,7 +4,7 @@
 
 #include <string>
 #include <string_view>
-#include <utility>
+#include <unordered_map>
 #include <vector>
 
 #include "base/result.hpp"
@@ -47,7 +47,7 @@ class ToolNames {
     bool empty() const { return changed_.empty(); }
 
   private:
-    std::vector<std::pair<std::string, std::string>> changed_;  // sent, original
+    std::unordered_map<std::string, std::string> changed_;  // sent, original
 };
 
 struct RequestConversion {

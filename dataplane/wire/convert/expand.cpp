@@ -36,6 +36,7 @@ void read_block(Walk& walk, Value& value, const Place& place, WholeMessage& mess
             });
             return;
         }
+        if (block.members.full()) return walk.refuse(place, "too many members");
         std::string_view raw = walk.raw(member);
         if (name == "type") block.type = inside_of(raw);
         block.members.set(name, raw);
@@ -53,10 +54,13 @@ void read_member(Walk& walk, std::string_view name, Value& value, WholeMessage& 
     } else if (name == "usage") {
         walk.members(value, [&](std::string_view key, Value& count) {
             std::string_view raw = walk.raw(count);
+            if (message.usage.full())
+                return walk.refuse(Place{nullptr, name, 0}, "too many members");
             message.usage.set(key, raw);
             take_anthropic_count(message.counts, key, raw);
         });
     } else {
+        if (message.members.full()) return walk.refuse(invalid("too many members"));
         std::string_view raw = walk.raw(value);
         if (name == "type") message.is_message = raw == "\"message\"";
         message.members.set(name, raw);

@@ -10,9 +10,14 @@
 
 namespace balancer::wire::convert {
 
-// In the order in which they came. Small objects only: names are searched for one by one.
+// In the order in which they came. Names are searched for one by one, so there is a bound: whoever
+// fills one with what came from outside looks at full().
 class MemberList {
   public:
+    static constexpr std::size_t kMembersMax = 500;
+
+    bool full() const { return members_.size() >= kMembersMax; }
+
     // Replaces the value of a name that is there already.
     void set(std::string_view name, std::string_view raw) {
         for (auto& [known, value] : members_) {
@@ -39,13 +44,6 @@ class MemberList {
             append_line(out, value);
         }
         out.push_back('}');
-    }
-
-    bool empty() const { return members_.empty(); }
-    std::size_t bytes() const {
-        std::size_t sum = 0;
-        for (const auto& [name, value] : members_) sum += name.size() + value.size();
-        return sum;
     }
 
   private:

@@ -50,29 +50,28 @@ void OpenaiMessages::find_results() {
         const std::vector<Block>& blocks = request_.messages[turn].content.blocks;
         for (std::size_t i = 0; i < blocks.size(); ++i) {
             if (blocks[i].type != "tool_result") continue;
-            results_[blocks[i].tool_use_id].push_back({turn, i, &blocks[i], false});
+            results_[blocks[i].tool_use_id].found.push_back({turn, i, &blocks[i]});
         }
     }
 }
 
-OpenaiMessages::FoundResult* OpenaiMessages::take_result(
+const OpenaiMessages::FoundResult* OpenaiMessages::take_result(
     std::string_view id, std::size_t after_turn
 ) {
-    auto found = results_.find(id);
-    if (found == results_.end()) return nullptr;
-    for (FoundResult& result : found->second) {
-        if (result.used || result.turn <= after_turn) continue;
-        result.used = true;
-        return &result;
-    }
-    return nullptr;
+    auto of_id = results_.find(id);
+    if (of_id == results_.end()) return nullptr;
+    Results& results = of_id->second;
+    while (results.next < results.found.size() && results.found[results.next].turn <= after_turn)
+        ++results.next;
+    if (results.next == results.found.size()) return nullptr;
+    ++results.used;
+    return &results.found[results.next++];
 }
 
 void OpenaiMessages::note_orphans() {
-    for (const auto& [id, found] : results_) {
-        for (const FoundResult& result : found) {
-            if (!result.used) done_.notes.add("tool_result", "without its call, dropped");
-        }
+    for (const auto& [id, results] : results_) {
+        if (results.used < results.found.size())
+            done_.notes.add("tool_result", "without its call, dropped");
     }
 }
 

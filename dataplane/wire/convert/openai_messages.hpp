@@ -34,11 +34,17 @@ class OpenaiMessages {
         std::size_t turn = 0;
         std::size_t at = 0;  // among the blocks of its turn
         const Block* block = nullptr;
-        bool used = false;
+    };
+    // Of one id, in the order of their turns; those before `next` are used, or stand in front of
+    // every call to come.
+    struct Results {
+        std::vector<FoundResult> found;
+        std::size_t next = 0;
+        std::size_t used = 0;
     };
 
     void find_results();
-    FoundResult* take_result(std::string_view id, std::size_t after_turn);
+    const FoundResult* take_result(std::string_view id, std::size_t after_turn);
     void note_orphans();
 
     Result<void> write_turn(std::size_t at);
@@ -56,7 +62,7 @@ class OpenaiMessages {
     RequestConversion& done_;
     std::string& out_;
     PartsReader parts_;
-    std::unordered_map<std::string_view, std::vector<FoundResult>> results_;
+    std::unordered_map<std::string_view, Results> results_;
 };
 
 }  // namespace balancer::wire::convert

@@ -90,11 +90,11 @@ bool StreamCalls::close_if_whole(std::string& out) {
     return is_whole(call) && close(call, false, out);
 }
 
-bool StreamCalls::close(Call& call, bool cut_at_length, std::string& out) {
+bool StreamCalls::close(Call& call, bool cut_short, std::string& out) {
     bool good = true;
     if (call.passes_on) {
         pass_on(call, out);
-        good = cut_at_length || kind_of_arguments(reader_, call.text) == ArgumentsKind::kObject;
+        good = cut_short || kind_of_arguments(reader_, call.text) == ArgumentsKind::kObject;
     } else {
         std::string input;
         append_tool_input(reader_, call.text, input);
@@ -110,12 +110,12 @@ bool StreamCalls::close(Call& call, bool cut_at_length, std::string& out) {
     return true;
 }
 
-bool StreamCalls::finish(bool cut_at_length, std::string& out) {
-    if (open_ != kNone && !close(calls_[open_], cut_at_length, out)) return false;
+bool StreamCalls::finish(bool cut_short, std::string& out) {
+    if (open_ != kNone && !close(calls_[open_], cut_short, out)) return false;
     for (std::size_t at = 0; at < calls_.size(); ++at) {
         if (calls_[at].opened || calls_[at].name.empty()) continue;
         open(at, out);
-        if (!close(calls_[at], cut_at_length, out)) return false;
+        if (!close(calls_[at], cut_short, out)) return false;
     }
     return true;
 }

@@ -34,7 +34,7 @@ class StreamCalls {
     // Closes the open call and writes all that wait. False: arguments of which a part has gone out
     // turned out to be no JSON; unless the answer was cut at its length, where that is to be
     // expected.
-    bool finish(bool cut_at_length, std::string& out);
+    bool finish(bool cut_short, std::string& out);
 
     bool any() const;
     std::size_t bytes_held() const { return bytes_held_; }
@@ -54,7 +54,7 @@ class StreamCalls {
     Call& find(const OpenaiCall& fragment);
     void open(std::size_t at, std::string& out);
     void pass_on(Call& call, std::string& out);
-    bool close(Call& call, bool cut_at_length, std::string& out);
+    bool close(Call& call, bool cut_short, std::string& out);
     bool is_whole(const Call& call);
 
     static constexpr std::size_t kCallsMax = 512;

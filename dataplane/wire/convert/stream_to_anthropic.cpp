@@ -167,7 +167,9 @@ void StreamToAnthropic::add_reasoning(std::string_view inside, std::string& out)
 void StreamToAnthropic::complete(std::string& out) {
     begin(out);
     if (events_.open() != AnthropicEvents::Open::kTool) close_block(out);
-    if (!calls_.finish(finish_reason_ == "length", out)) {
+    std::string_view why = stop_reason_of(finish_reason_, false);
+    bool cut_short = why == "max_tokens" || why == "refusal";
+    if (!calls_.finish(cut_short, out)) {
         return break_off(
             StreamFault::kBadArguments,
             "The provider sent a tool call whose arguments are no JSON",

@@ -172,11 +172,30 @@ TEST(Expand, TellsTheMessageAsAStreamAndBack) {
     ASSERT_TRUE(aggregate(stream, back).finished);
     EXPECT_EQ(parse(back), kMessage);
     // Text goes out in deltas, as of a real stream.
-    EXPECT_NE(
-        stream.find(R"("text":"","type":"text","citations":[])"),
-        std::string::npos
-    ) << stream;
+    EXPECT_NE(stream.find(R"("text":"","type":"text","citations":[])"), std::string::npos)
+        << stream;
     EXPECT_NE(stream.find("signature_delta"), std::string::npos);
+}
+
+TEST(Expand, ObjectsOfManyMembersAreRefusedAndNotSearched) {
+    std::string members;
+    for (int i = 0; i < 200'000; ++i) members += ",\"m" + std::to_string(i) + "\":1";
+    std::string out;
+    EXPECT_FALSE(
+        expand_message(test_reader(), R"({"type":"message","content":[])" + members + "}", out)
+    );
+    EXPECT_FALSE(expand_message(
+        test_reader(), R"({"type":"message","content":[{"type":"x")" + members + "}]}", out
+    ));
+    EXPECT_EQ(
+        aggregate(
+            "data: {\"type\":\"message_start\",\"message\":{\"type\":\"message\"" + members +
+                "}}\n\n",
+            out
+        )
+            .fault,
+        StreamFault::kMalformed
+    );
 }
 
 TEST(Expand, WhatIsNoMessageIsRefused) {

@@ -480,6 +480,24 @@ TEST(RequestToOpenai, SaysWhatIsWrongInTheApisWords) {
     );
 }
 
+// In linear time: searching through all results or names for each call would be seen in how long this takes.
+TEST(RequestToOpenai, ManyCallsAndLongNamesAreNoBurden) {
+    std::string calls;
+    std::string results;
+    for (int i = 0; i < 20'000; ++i) {
+        std::string comma = i == 0 ? "" : ",";
+        calls += comma + R"({"type":"tool_use","id":"same","name":")" + std::to_string(i) +
+                 std::string(70, 'n') + "\"}";
+        results += comma + R"({"type":"tool_result","tool_use_id":"same"})";
+    }
+    Outcome outcome = convert(with_messages(
+        R"({"role":"assistant","content":[)" + calls + R"(]},{"role":"user","content":[)" +
+        results + "]}"
+    ));
+    ASSERT_TRUE(outcome.good) << outcome.error;
+    EXPECT_EQ(outcome.body["messages"].size(), 20'001U);
+}
+
 TEST(RequestToOpenai, ALongUserIdIsCutBetweenLetters) {
     std::string id(63, 'a');
     Outcome outcome = convert(
