@@ -69,45 +69,53 @@ Result<std::string> read_file(const std::filesystem::path& path, std::size_t byt
 
 namespace {
 
-// `like` is what the new file has to have; null: nothing but `mode`.
-Result<void> fill(
-    const Descriptor& file, std::string_view content, const std::filesystem::path& path, const struct stat* like
-) {
-    if (like != nullptr) {
-        struct stat now {};
-        if (::fstat(file.fd, &now) != 0) return errno_error("read", path);
-        bool other = now.st_uid != like->st_uid || now.st_gid != like->st_gid;
-        if (other && ::fchown(file.fd, like->st_uid, like->st_gid) != 0) {
-            return errno_error("keep the owner of", path);
-        }
-        if (::fchmod(file.fd, like->st_mode & 07777) != 0) return errno_error("keep the mode of", path);
-    }
-    if (Result<void> written = write_all(file.fd, content, path); !written) return written;
-    if (::fsync(file.fd) != 0) return errno_error("sync", path);
+// The owner and mode of another file.
+Result<void> take_after(const Descriptor& file, const struct stat& like, const std::filesystem::path& path) {
+    struct stat now {};
+    if (::fstat(file.fd, &now) != 0) return errno_error("read", path);
+    bool other = now.st_uid != like.st_uid || now.st_gid != like.st_gid;
+    if (other && ::fchown(file.fd, like.st_uid, like.st_gid) != 0) return errno_error("keep the owner of", path);
+    if (::fchmod(file.fd, like.st_mode & 07777) != 0) return errno_error("keep the mode of", path);
     return {};
 }
 
+// `like` is what the new file has to have; null: nothing but `mode`.
 Result<void> replace_atomically(
-    const std::filesystem::path& path, std::string_view content, unsigned mode, const struct stat* like
+    const std::filesystem::path& path,
+    std::string_view content,
+    unsigned mode,
+    const struct stat* like,
+    const BeforeFileStep& before
 ) {
+    auto stopped = [&](FileStep step, const std::filesystem::path& file) -> Result<void> {
+        if (!before) return {};
+        return before(step, file);
+    };
     std::filesystem::path temporary = path;
-    temporary += fmt::format(".{}.tmp", random_hex(4));
+    temporary += fmt::format(".{}{}", random_hex(4), kTemporarySuffix);
+    if (Result<void> go = stopped(FileStep::kCreate, temporary); !go) return go;
+    Result<void> written;
     {
         Descriptor file{::open(
             temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, static_cast<mode_t>(mode)
         )};
         if (file.fd < 0) return errno_error("create", temporary);
-        if (Result<void> filled = fill(file, content, temporary, like); !filled) {
-            ::unlink(temporary.c_str());
-            return filled;
-        }
+        written = stopped(FileStep::kWrite, temporary);
+        if (written && like != nullptr) written = take_after(file, *like, temporary);
+        if (written) written = write_all(file.fd, content, temporary);
+        if (written) written = stopped(FileStep::kSync, temporary);
+        if (written && ::fsync(file.fd) != 0) written = errno_error("sync", temporary);
     }
-    if (::rename(temporary.c_str(), path.c_str()) != 0) {
-        Error error = errno_error("replace", path);
+    if (written) written = stopped(FileStep::kRename, temporary);
+    if (written && ::rename(temporary.c_str(), path.c_str()) != 0) {
+        written = errno_error("replace", path);
+    }
+    if (!written) {
         ::unlink(temporary.c_str());
-        return error;
+        return written;
     }
     std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+    if (Result<void> go = stopped(FileStep::kSyncFolder, folder); !go) return go;
     Descriptor dir{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
     if (dir.fd < 0 || ::fsync(dir.fd) != 0) return errno_error("sync", folder);
     return {};
@@ -116,9 +124,9 @@ Result<void> replace_atomically(
 }  // namespace
 
 Result<void> write_file_atomically(
-    const std::filesystem::path& path, std::string_view content, unsigned mode
+    const std::filesystem::path& path, std::string_view content, unsigned mode, const BeforeFileStep& before
 ) {
-    return replace_atomically(path, content, mode, nullptr);
+    return replace_atomically(path, content, mode, nullptr, before);
 }
 
 Result<void> replace_file(const std::filesystem::path& path, std::string_view content) {
@@ -127,7 +135,7 @@ Result<void> replace_file(const std::filesystem::path& path, std::string_view co
     if (code) target = path;
     struct stat status {};
     bool exists = ::stat(target.c_str(), &status) == 0;
-    return replace_atomically(target, content, 0600, exists ? &status : nullptr);
+    return replace_atomically(target, content, 0600, exists ? &status : nullptr, {});
 }
 
 Result<std::string> read_secret_file(const std::filesystem::path& path) {

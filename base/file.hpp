@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -13,10 +14,23 @@ namespace balancer {
 // The whole file. An error names the path and the reason. A file over `bytes_max` is refused.
 Result<std::string> read_file(const std::filesystem::path& path, std::size_t bytes_max = 64 << 20);
 
+// What write_file_atomically is about to do.
+enum class FileStep { kCreate, kWrite, kSync, kRename, kSyncFolder };
+
+// Called before each step with the file (or folder) that it is about; an error of it is taken for the step's own.
+// Tests stop, fail or watch the steps with it.
+using BeforeFileStep = std::function<Result<void>(FileStep, const std::filesystem::path&)>;
+
 // Replaces `path` in one step: temporary file in the same folder, fsync, rename, fsync of the folder. `mode` as chmod(2).
+// The temporary file is called like `path` with a random part and kTemporarySuffix; only a process that is killed in
+// between leaves one behind.
 Result<void> write_file_atomically(
-    const std::filesystem::path& path, std::string_view content, unsigned mode
+    const std::filesystem::path& path,
+    std::string_view content,
+    unsigned mode,
+    const BeforeFileStep& before = {}
 );
+inline constexpr std::string_view kTemporarySuffix = ".tmp";
 
 // As write_file_atomically, for a file that is somebody else's: one that exists keeps its owner and mode, and where `path`
 // is a symbolic link, what it leads to is replaced. Refused when the owner cannot be kept.

@@ -18,7 +18,7 @@
 namespace balancer {
 namespace {
 
-constexpr std::array<std::string_view, 28> kEventNames = {
+constexpr std::string_view kEventNames[] = {
     "started",
     "stopping",
     "listening",
@@ -46,10 +46,13 @@ constexpr std::array<std::string_view, 28> kEventNames = {
     "admin_call",
     "data_plane_suspect",
     "task_failed",
+    "snapshot_restored",
+    "last_known_good_refused",
+    "last_known_good_not_kept",
     "body",
     "config_revision",
 };
-static_assert(kEventNames.size() == static_cast<std::size_t>(LogEvent::kConfigRevision) + 1);
+static_assert(std::size(kEventNames) == static_cast<std::size_t>(LogEvent::kConfigRevision) + 1);
 
 spdlog::level::level_enum to_spdlog(LogLevel level) {
     switch (level) {

@@ -46,6 +46,9 @@ enum class LogEvent {
     kAdminCall,
     kDataPlaneSuspect,
     kTaskFailed,
+    kSnapshotRestored,
+    kLastKnownGoodRefused,
+    kLastKnownGoodNotKept,
     kBody,
     kConfigRevision,
 };

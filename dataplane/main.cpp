@@ -65,7 +65,7 @@ int parse_flags(int argc, char** argv, Flags& flags) {
         ->check(check_address, "HOST:PORT")
         ->capture_default_str();
     app.add_option("--token-file", flags.token_file, "the control plane's dataplane.token")->required();
-    app.add_option("--state-dir", state_dir, "where logs and addresses.json go")->capture_default_str();
+    app.add_option("--state-dir", state_dir, "of this data plane alone: last known good state, logs, addresses.json")->capture_default_str();
     app.add_option("--listen", server.listen, "HOST:PORT for clients (default: the configuration's)");
     app.add_option("--admin", server.admin, "HOST:PORT of /metrics, /healthz, /readyz")->capture_default_str();
     app.add_option("--workers", server.workers, "event loops")

@@ -43,16 +43,43 @@ std::pair<std::uint64_t, std::uint64_t> order_of(const v1::Version& version) {
 
 Applied Applier::apply(const v1::Update& update) {
     Applied applied;
-    if (auto refusal = check_version(update.version())) {
+    std::optional<Refusal> refusal = check_version(update.version());
+    bool of_store = version_.store_uuid() == update.version().store_uuid();
+    bool repeat = holds_something() && of_store &&
+                  order_of(update.version()) == order_of(version_);
+    if (!refusal && repeat) refusal = check_repeat(update);
+    if (refusal) {
         applied.drop_stream = true;
         refuse(update, *std::move(refusal), applied);
         return applied;
     }
-    if (holds_something() && order_of(update.version()) == order_of(version_)) {
+    if (repeat) {
+        source_ = v1::Hello::MEMORY;
         acknowledge(update, applied);
         return applied;
     }
-    HeldSections sections = sections_;
+    if (!holds_something() || of_store) return take(update, sections_, v1::Hello::MEMORY);
+    std::string left = version_.store_uuid();
+    applied = take(update, {}, v1::Hello::MEMORY);
+    if (applied.accepted) applied.left_store = std::move(left);
+    return applied;
+}
+
+Applied Applier::restore(const v1::Update& state) {
+    if (!holds_something() && !check_version(state.version())) {
+        return take(state, {}, v1::Hello::DISK);
+    }
+    Applied applied;
+    Refusal refusal{
+        v1::NACK_CODE_STALE, problem("version", "", "something is in force already, or it has none")
+    };
+    refuse(state, std::move(refusal), applied);
+    return applied;
+}
+
+// `sections` are those that the update may leave out.
+Applied Applier::take(const v1::Update& update, HeldSections sections, v1::Hello::Source source) {
+    Applied applied;
     std::optional<Refusal> refusal = take_sections(update, sections);
     if (!refusal) refusal = compile(update.version(), sections, applied);
     if (refusal) {
@@ -60,19 +87,29 @@ Applied Applier::apply(const v1::Update& update) {
         return applied;
     }
     version_ = update.version();
+    source_ = source;
     sections_ = std::move(sections);
     if (applied.snapshot) quarantined_ = applied.quarantined;
     acknowledge(update, applied);
     return applied;
 }
 
-void Applier::announce(v1::Hello& hello) const {
-    if (!holds_something()) {
-        hello.set_applied_source(v1::Hello::NONE);
-        return;
+v1::Update Applier::state() const {
+    v1::Update state;
+    *state.mutable_version() = version_;
+    for (const auto& [kind, held] : sections_) {
+        v1::Section& section = *state.add_sections();
+        section.set_kind(static_cast<v1::SectionKind>(kind));
+        section.set_sha256(held.sha256);
+        section.set_payload(*held.payload);
     }
+    return state;
+}
+
+void Applier::announce(v1::Hello& hello) const {
+    hello.set_applied_source(source_);
+    if (!holds_something()) return;
     *hello.mutable_applied() = version_;
-    hello.set_applied_source(v1::Hello::MEMORY);
     for (const auto& [kind, section] : sections_) {
         (*hello.mutable_section_sha256())[static_cast<std::uint32_t>(kind)] = section.sha256;
     }
@@ -86,6 +123,8 @@ std::optional<Applier::Refusal> Applier::check_version(const v1::Version& versio
         };
     }
     if (version.store_uuid() != version_.store_uuid()) {
+        bool named = version.seq() != 0 && !version.store_uuid().empty();
+        if (source_ == v1::Hello::DISK && named) return std::nullopt;
         return Refusal{
             v1::NACK_CODE_STORE_MISMATCH,
             problem(
@@ -119,6 +158,28 @@ std::optional<Applier::Refusal> Applier::check_version(const v1::Version& versio
     return std::nullopt;
 }
 
+// A version has one content: two of the same number come from a store that has been set back.
+std::optional<Applier::Refusal> Applier::check_repeat(const v1::Update& update) const {
+    for (const v1::Section& section : update.sections()) {
+        auto held = sections_.find(section.kind());
+        if (held == sections_.end() || held->second.sha256 == section.sha256()) continue;
+        return Refusal{
+            v1::NACK_CODE_STALE,
+            problem(
+                section_name(section.kind()),
+                "sha256",
+                fmt::format(
+                    "({}, {}) is in force with another content: was the control plane's state "
+                    "restored from a copy? Restart the data plane to make it accept that",
+                    version_.epoch(),
+                    version_.seq()
+                )
+            )
+        };
+    }
+    return std::nullopt;
+}
+
 // Puts what the Update brings over what is held.
 std::optional<Applier::Refusal> Applier::take_sections(
     const v1::Update& update, HeldSections& sections
@@ -128,8 +189,8 @@ std::optional<Applier::Refusal> Applier::take_sections(
         // A newer control plane may have sections that this build has no use for.
         if (!known(kind)) continue;
         if (section.unchanged()) {
-            auto held = sections_.find(kind);
-            if (held != sections_.end() && held->second.sha256 == section.sha256()) continue;
+            auto held = sections.find(kind);
+            if (held != sections.end() && held->second.sha256 == section.sha256()) continue;
             return Refusal{
                 v1::NACK_CODE_DIGEST,
                 problem(section_name(kind), "sha256", "said to be unchanged, but it is not held")

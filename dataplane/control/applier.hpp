@@ -24,6 +24,7 @@ struct Applied {
         health;                            // whole; with every accepted Update that is not a repeat
     std::vector<Quarantined> quarantined;  // with a snapshot
     std::string refusal;                   // words, when refused
+    std::string left_store;                // of the state from disk that this one takes the place of
 };
 
 // Sans-I/O; lives on the control thread. Holds the sections of the version in force, as bytes and
@@ -31,13 +32,24 @@ struct Applied {
 //
 // An Update of another store, or of a lower (epoch, seq), comes from a control plane that must not
 // be believed: refused, and its stream is dropped. One with the version in force is a repeat:
-// acknowledged, nothing else. Everything is checked before anything changes: a refused Update
-// leaves no trace.
+// acknowledged, nothing else; with other content it is refused like an older one. Everything is
+// checked before anything changes: a refused Update leaves no trace.
+//
+// What restore() brought from disk holds only until a control plane speaks: an Update of another
+// store takes its place, since after a restart a data plane follows whom it is pointed at.
 class Applier {
   public:
     explicit Applier(ProviderSlots& slots) : slots_(slots) {}
 
     Applied apply(const v1::Update& update);
+
+    // Takes what state() gave to another process. Refused when anything is held.
+    Applied restore(const v1::Update& state);
+
+    // All that is held, whole.
+    v1::Update state() const;
+
+    v1::Hello::Source source() const { return source_; }
 
     // Says what is held: version, source and digests.
     void announce(v1::Hello& hello) const;
@@ -63,11 +75,14 @@ class Applier {
         const v1::Version& version, const HeldSections& sections, Applied& applied
     );
     bool same_settings(const HeldSections& sections) const;
+    std::optional<Refusal> check_repeat(const v1::Update& update) const;
+    Applied take(const v1::Update& update, HeldSections sections, v1::Hello::Source source);
     void acknowledge(const v1::Update& update, Applied& applied) const;
     void refuse(const v1::Update& update, Refusal refusal, Applied& applied) const;
 
     ProviderSlots& slots_;
     v1::Version version_;
+    v1::Hello::Source source_ = v1::Hello::NONE;
     HeldSections sections_;
     std::vector<Quarantined> quarantined_;
 };

@@ -13,6 +13,7 @@
 
 #include "base/file.hpp"
 #include "dataplane/control/applier.hpp"
+#include "dataplane/control/lkg_custody.hpp"
 #include "dataplane/control/local_breaker.hpp"
 #include "dataplane/control/manage_client.hpp"
 #include "dataplane/control/reporter.hpp"
@@ -38,6 +39,7 @@ class Control::Impl {
     ControlStatus status() const { return board_.read(); }
 
   private:
+    std::unique_ptr<LkgFolder> make_folder() const;
     Subscriber::Hooks hooks();
     void take(Applied& applied);
     void log_snapshot(const Applied& applied);
@@ -56,6 +58,7 @@ class Control::Impl {
     std::mt19937_64 random_{std::random_device{}()};  // before the breaker, which draws from it
     Applier applier_{slots_};
     LocalBreaker breaker_;
+    LkgCustody custody_;
     Reporter reporter_;
     ManageClient manage_;
     Subscriber subscriber_;
@@ -74,6 +77,14 @@ Control::Impl::Impl(ControlOptions options, ControlCallbacks callbacks, Log& log
           options_.id,
           [this] { return std::uniform_real_distribution<double>(0, 1)(random_); }
       ),
+      custody_(
+          loop_,
+          make_folder(),
+          applier_,
+          board_,
+          log,
+          [this](Applied& applied) { take(applied); }
+      ),
       reporter_(
           loop_, {options_.id, instance_id_, options_.token}, callbacks_.collect_totals, board_, log
       ),
@@ -90,7 +101,10 @@ Control::Impl::Impl(ControlOptions options, ControlCallbacks callbacks, Log& log
 
 void Control::Impl::start() {
     work_.emplace(loop_->get_executor());
-    net::post(*loop_, [this] { subscriber_.start(); });
+    net::post(*loop_, [this] {
+        custody_.start();
+        subscriber_.start();
+    });
     thread_ = std::thread([this] { loop_->run(); });
 }
 
@@ -98,6 +112,7 @@ void Control::Impl::stop() {
     if (!thread_.joinable()) return;
     net::post(*loop_, [this] {
         stopping_ = true;
+        custody_.stop();
         subscriber_.stop();
         reporter_.stop();
         manage_.stop();
@@ -106,6 +121,12 @@ void Control::Impl::stop() {
         work_.reset();
     });
     thread_.join();
+    custody_.join();
+}
+
+std::unique_ptr<LkgFolder> Control::Impl::make_folder() const {
+    if (options_.state_dir.empty()) return nullptr;
+    return std::make_unique<LkgFolder>(options_.state_dir, options_.id);
 }
 
 void Control::Impl::report(AttemptOutcome outcome) {
@@ -120,7 +141,11 @@ void Control::Impl::manage(ManageCall call, std::function<void(ManageAnswer)> do
 
 Subscriber::Hooks Control::Impl::hooks() {
     Subscriber::Hooks hooks;
-    hooks.on_applied = [this](Applied& applied) { take(applied); };
+    hooks.on_applied = [this](Applied& applied) {
+        if (applied.accepted) custody_.applied(applied);
+        take(applied);
+    };
+    hooks.on_unreachable = [this] { custody_.unreachable(); };
     hooks.on_connected =
         [this](std::shared_ptr<grpc::Channel> channel, const v1::Welcome& welcome) {
             manage_.set_channel(channel);
@@ -181,6 +206,18 @@ void Control::Impl::log_snapshot(const Applied& applied) {
         return;
     }
     last_refusal_.clear();
+    if (!applied.left_store.empty()) {
+        log_.emit(
+            LogLevel::kWarning,
+            LogEvent::kNotice,
+            fmt::format(
+                "the control plane is of store {}, the state from disk was of store {}: the control "
+                "plane is followed",
+                version.store_uuid(),
+                applied.left_store
+            )
+        );
+    }
     if (!applied.snapshot) return;
     log_.emit(
         LogLevel::kInfo,

@@ -20,8 +20,8 @@ namespace balancer::dataplane {
 struct ControlOptions {
     std::vector<std::string> addresses;  // HOST:PORT of control planes, tried in turn
     std::string token;                   // of the DataPlane service
-    std::filesystem::path state_dir;
-    std::string id;  // the replica's name
+    std::filesystem::path state_dir;  // of the last known good state; empty: none is kept
+    std::string id;                   // the replica's name
 };
 
 // Cumulative since the process started.
@@ -61,6 +61,9 @@ struct ManageCall {
     std::string remote;
 };
 
+// Where the snapshot in force comes from.
+enum class SnapshotSource { kNone, kMemory, kDisk };
+
 // For metrics and pages.
 struct ControlStatus {
     bool connected = false;
@@ -74,11 +77,17 @@ struct ControlStatus {
     std::uint64_t signals_sent = 0;
     std::uint64_t signals_dropped = 0;
     std::string stand_aside;  // why this data plane may be unready, by the control plane's leave; empty: it may not
+    SnapshotSource source = SnapshotSource::kNone;
+    UnixMs restored_from = 0;  // when the state from disk was written; 0: it was not taken from there
+    UnixMs kept_at = 0;        // the last time the state was written to disk
+    std::uint64_t kept = 0;
+    std::uint64_t keep_failures = 0;
+    std::uint64_t kept_refused = 0;  // files that were of no use at the start
 };
 
 // Owns one thread with its own io_context: subscriber, reporter and the local breaker live there.
 // Keeps serving on the last snapshot when the control plane is away, and reconnects with full
-// jitter.
+// jitter. At a start without a control plane the last known good state is taken from the disk.
 class Control {
   public:
     Control(ControlOptions options, ControlCallbacks callbacks, Log& log);

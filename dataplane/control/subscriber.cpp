@@ -53,6 +53,7 @@ Subscriber::Subscriber(
 void Subscriber::start() {
     if (addresses_.empty()) {
         log_loss("no address of one is configured");
+        hooks_.on_unreachable();
         return;
     }
     connect();
@@ -153,6 +154,7 @@ void Subscriber::apply(const v1::Update& update) {
         if (applied.accepted) {
             ++status.updates_applied;
             status.applied_at = unix_now();
+            status.source = SnapshotSource::kMemory;
         } else {
             ++status.updates_refused;
         }
@@ -255,6 +257,7 @@ void Subscriber::give_up(std::string why, Milliseconds not_before) {
     board_.change([](ControlStatus& status) { status.connected = false; });
     log_loss(why);
     if (std::exchange(welcomed_, false)) hooks_.on_lost();
+    if (!ever_welcomed_ && ++failures_ == addresses_.size()) hooks_.on_unreachable();
     retry_timer_.expires_after(not_before + backoff_.next());
     retry_timer_.async_wait([this](const ErrorCode& ec) {
         if (!ec && !stopped_) connect();

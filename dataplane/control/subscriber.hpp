@@ -44,6 +44,7 @@ class Subscriber {
         std::function<void(std::shared_ptr<grpc::Channel>, const v1::Welcome&)> on_connected;
         std::function<void()> on_lost;
         std::function<void(const v1::Ping&)> on_ping = [](const v1::Ping&) {};
+        std::function<void()> on_unreachable;  // once: every address has been tried, none welcomed
         std::function<std::uint32_t()> in_flight;
         std::function<std::vector<std::pair<std::string, std::uint32_t>>()> in_flight_at;
         std::function<bool()> ready;
@@ -94,6 +95,7 @@ class Subscriber {
     Backoff backoff_;
 
     std::size_t next_address_ = 0;
+    std::size_t failures_ = 0;  // of streams before the first Welcome
     std::string address_;
     std::shared_ptr<grpc::Channel> channel_;
     std::shared_ptr<Stream> stream_;

@@ -3,6 +3,7 @@
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
 #include <functional>
 #include <limits>
 #include <utility>
@@ -173,6 +174,45 @@ void expose_providers(Families& out, const Exposition& source) {
     );
 }
 
+// How old the state in force is, where it comes from, and whether it would survive a restart.
+void expose_custody(Families& out, const Exposition& source) {
+    const ControlStatus& control = source.control;
+    // What came from disk is as old as its file until a control plane is heard.
+    UnixMs since = std::max(control.last_heard, control.restored_from);
+    double age = since == 0 ? static_cast<double>(elapsed_ms(source.started, steady_now()))
+                            : static_cast<double>(unix_now() - since);
+    out.single(
+        "snapshot_age_seconds",
+        "Since the control plane was last heard, or the state from disk was written.",
+        MetricType::Gauge,
+        age / 1000.0
+    );
+    out.add("snapshot_source", "1 for where the snapshot in force comes from.", MetricType::Gauge);
+    static constexpr std::pair<SnapshotSource, const char*> kSources[] = {
+        {SnapshotSource::kNone, "none"},
+        {SnapshotSource::kMemory, "memory"},
+        {SnapshotSource::kDisk, "disk"},
+    };
+    for (auto [which, word] : kSources) {
+        out.sample({{"source", word}}, control.source == which ? 1 : 0);
+    }
+    out.single(
+        "last_known_good_timestamp_seconds",
+        "Unix time of the state on disk, as written by this process; 0: none yet.",
+        MetricType::Gauge,
+        static_cast<double>(control.kept_at) / 1000.0
+    );
+    out.add("last_known_good_writes_total", "Writes of the state to disk.", MetricType::Counter);
+    out.sample({{"result", "kept"}}, static_cast<double>(control.kept));
+    out.sample({{"result", "failed"}}, static_cast<double>(control.keep_failures));
+    out.single(
+        "last_known_good_refused_total",
+        "Files on disk that were of no use at the start.",
+        MetricType::Counter,
+        static_cast<double>(control.kept_refused)
+    );
+}
+
 void expose_control(Families& out, const Exposition& source) {
     const ControlStatus& control = source.control;
     auto gauge = [&](const char* name, const char* help, double value) {
@@ -191,10 +231,7 @@ void expose_control(Families& out, const Exposition& source) {
     gauge("snapshot_epoch", "Version in force.", static_cast<double>(control.applied.epoch));
     gauge("snapshot_seq", "Version in force.", static_cast<double>(control.applied.seq));
     gauge("snapshot_head_seq", "Newest version told of.", static_cast<double>(control.head_seq));
-    double silence = control.last_heard == 0
-                         ? static_cast<double>(elapsed_ms(source.started, steady_now()))
-                         : static_cast<double>(unix_now() - control.last_heard);
-    gauge("snapshot_age_seconds", "Since the control plane was last heard.", silence / 1000.0);
+    expose_custody(out, source);
     counter("updates_applied_total", "Updates acknowledged.", control.updates_applied);
     counter("updates_refused_total", "Updates refused.", control.updates_refused);
     counter("control_plane_reconnects_total", "Sync streams opened anew.", control.reconnects);

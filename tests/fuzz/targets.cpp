@@ -177,6 +177,16 @@ Target text_target() {
     };
 }
 
+Target last_known_good_target() {
+    return {
+        "last_known_good",
+        last_known_good,
+        last_known_good_seeds(),
+        {std::string(1, '\0'), std::string(8, '\0'), "\xff\xff\xff\xff", "BALNCLKG", "dp1", "store",
+         "\x0a", "\x12", "\x1a", "\x22", "https://", "a"},
+    };
+}
+
 }  // namespace
 
 const std::vector<Target>& targets() {
@@ -188,7 +198,9 @@ const std::vector<Target>& targets() {
         text_target(),
         convert_requests_target(),
         convert_answers_target(),
-        convert_streams_target()};
+        convert_streams_target(),
+        last_known_good_target(),
+    };
     return kAll;
 }
 

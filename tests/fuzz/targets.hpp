@@ -18,6 +18,10 @@ void text(std::string_view bytes);
 void convert_requests(std::string_view bytes);
 void convert_answers(std::string_view bytes);
 void convert_streams(std::string_view bytes);
+void last_known_good(std::string_view bytes);
+
+// Files and the content of one, sealed with the target's key.
+std::vector<std::string> last_known_good_seeds();
 
 // `seeds` are good and nearly good inputs; `words` are what a mutation inserts to get further than
 // chance would.

@@ -59,8 +59,9 @@ struct Fleet::DataPlane {
 };
 
 Fleet::Fleet(const std::string& yaml, FleetOptions options)
-    : options_(options), folder_(make_folder()), log_("fleet") {
+    : options_(options), folder_(make_folder()), log_("fleet"), control_plane_log_("controlplane") {
     log_.set_level(LogLevel::kError);
+    control_plane_log_.set_level(LogLevel::kError);
     write_config(yaml);
     start_control_plane();
     for (unsigned i = 0; i < options_.data_planes; ++i) {
@@ -81,10 +82,10 @@ Fleet::~Fleet() {
 void Fleet::start_control_plane() {
     controlplane::ServerOptions options;
     options.config_file = folder_ / "config.yaml";
-    options.state_dir = folder_ / "control-plane";
+    options.state_dir = control_plane_dir();
     options.grpc_address = addresses_.grpc;
     options.http_address = addresses_.http;
-    control_plane_ = std::make_unique<controlplane::Server>(log_, options);
+    control_plane_ = std::make_unique<controlplane::Server>(control_plane_log_, options);
     auto started = control_plane_->start();
     if (const auto* failure = std::get_if<controlplane::StartFailure>(&started)) {
         throw std::runtime_error("control plane: " + failure->text);
@@ -102,9 +103,9 @@ void Fleet::start_data_plane(std::size_t index) {
     DataPlane& plane = *data_planes_[index];
     dataplane::ServerOptions options;
     options.control.addresses = {addresses_.grpc};
-    options.control.token = *read_secret_file(folder_ / "control-plane" / "dataplane.token");
+    options.control.token = data_plane_token();
     options.control.id = fmt::format("dp{}", index + 1);
-    options.control.state_dir = folder_ / options.control.id;
+    options.control.state_dir = state_dir(index);
     options.listen = "127.0.0.1:0";
     options.admin = "127.0.0.1:0";
     options.workers = options_.workers;
@@ -125,6 +126,11 @@ void Fleet::stop_data_plane(std::size_t index, Milliseconds grace) {
     data_planes_[index]->stop(grace);
 }
 
+void Fleet::restart_data_plane(std::size_t index) {
+    stop_data_plane(index);
+    start_data_plane(index);
+}
+
 std::size_t Fleet::add_data_plane() {
     data_planes_.push_back(std::make_unique<DataPlane>());
     start_data_plane(data_planes_.size() - 1);
@@ -138,7 +144,19 @@ std::uint16_t Fleet::admin_port(std::size_t index) const { return data_planes_[i
 std::uint16_t Fleet::control_plane_http_port() const { return port_of(addresses_.http); }
 
 std::filesystem::path Fleet::log_file(std::size_t index) const {
-    return folder_ / fmt::format("dp{}", index + 1) / "log.jsonl";
+    return state_dir(index) / "log.jsonl";
+}
+
+std::filesystem::path Fleet::state_dir(std::size_t index) const {
+    return folder_ / fmt::format("dp{}", index + 1);
+}
+
+std::string Fleet::data_plane_token() const {
+    return *read_secret_file(control_plane_dir() / "dataplane.token");
+}
+
+std::string Fleet::admin_token() const {
+    return *read_secret_file(control_plane_dir() / "admin.token");
 }
 
 RawResponse Fleet::ask(const ClaudeCodeRequest& request, std::size_t index) const {

@@ -66,6 +66,8 @@ class Fleet {
     void start_control_plane();
     // SIGTERM's way: returns when its streams have ended, or `grace` is over.
     void stop_data_plane(std::size_t index, Milliseconds grace = Milliseconds(500));
+    // Stops it and starts it again on its folder, on other ports; does not wait until it is ready.
+    void restart_data_plane(std::size_t index);
     // One more, whether or not there is a control plane; does not wait until it is ready. Its index.
     std::size_t add_data_plane();
 
@@ -74,6 +76,11 @@ class Fleet {
 
     const std::filesystem::path& folder() const { return folder_; }
     std::filesystem::path log_file(std::size_t index = 0) const;
+    std::filesystem::path state_dir(std::size_t index = 0) const;
+    std::filesystem::path control_plane_dir() const { return folder_ / "control-plane"; }
+    // Of the control plane: data planes' and balancerctl's.
+    std::string data_plane_token() const;
+    std::string admin_token() const;
     controlplane::Addresses control_plane_addresses() const { return addresses_; }
 
   private:
@@ -82,7 +89,8 @@ class Fleet {
 
     FleetOptions options_;
     std::filesystem::path folder_;
-    Log log_;
+    Log log_;  // of the data planes
+    Log control_plane_log_;
     controlplane::Addresses addresses_{"127.0.0.1:0", "127.0.0.1:0"};
     std::unique_ptr<controlplane::Server> control_plane_;
     std::vector<std::unique_ptr<DataPlane>> data_planes_;

@@ -57,6 +57,74 @@ TEST_F(ApplierTest, NeverGoesBack) {
     EXPECT_TRUE(applier_.apply(update(version(9, 1), config({"b"}))).accepted);
 }
 
+TEST_F(ApplierTest, RefusesTheSameVersionWithAnotherContent) {
+    applier_.apply(update(version(3, 5), config({"a"})));
+    Applied other = applier_.apply(update(version(3, 5), config({"b"})));
+    EXPECT_FALSE(other.accepted);
+    EXPECT_TRUE(other.drop_stream);
+    EXPECT_EQ(other.answer.nack().code(), v1::NACK_CODE_STALE);
+    EXPECT_NE(other.refusal.find("restored from a copy"), std::string::npos);
+}
+
+TEST_F(ApplierTest, RestoresWhatAnotherProcessHeld) {
+    v1::CredentialSection keys = credentials({"a"});
+    keys.mutable_credentials(0)->set_expires_at_ms(5);  // long ago: it must not become good again
+    applier_.apply(update(version(3, 7), config({"a"}), {}, keys));
+    ProviderSlots slots;
+    Applier restarted(slots);
+    Applied applied = restarted.restore(applier_.state());
+    ASSERT_TRUE(applied.accepted) << applied.refusal;
+    ASSERT_TRUE(applied.snapshot);
+    ASSERT_TRUE(applied.health);
+    EXPECT_EQ(applied.snapshot->find_provider("a")->credential->expires_at, 5);
+    v1::Hello hello;
+    restarted.announce(hello);
+    EXPECT_EQ(hello.applied_source(), v1::Hello::DISK);
+    EXPECT_EQ(hello.applied().seq(), 7U);
+    EXPECT_EQ(hello.section_sha256_size(), 3);
+}
+
+TEST_F(ApplierTest, NeverRestoresOverWhatItHolds) {
+    ProviderSlots slots;
+    Applier other(slots);
+    other.apply(update(version(9, 9), config({"b"})));
+    applier_.apply(update(version(1, 1), config({"a"})));
+    EXPECT_FALSE(applier_.restore(other.state()).accepted);
+    EXPECT_EQ(applier_.version().epoch(), 1U);
+    ProviderSlots empty_slots;
+    EXPECT_FALSE(Applier(empty_slots).restore(v1::Update()).accepted) << "nothing is no state";
+}
+
+TEST_F(ApplierTest, WhatCameFromDiskStillRefusesAnOlderVersionOfItsStore) {
+    applier_.restore(update(version(8, 100), config({"a"})));
+    Applied zombie = applier_.apply(update(version(7, 9'999), config({"b"})));
+    EXPECT_EQ(zombie.answer.nack().code(), v1::NACK_CODE_STALE);
+    EXPECT_TRUE(zombie.drop_stream);
+    EXPECT_EQ(applier_.source(), v1::Hello::DISK);
+    EXPECT_TRUE(applier_.apply(update(version(8, 100), config({"a"}))).accepted);
+    EXPECT_EQ(applier_.source(), v1::Hello::MEMORY) << "a control plane has confirmed it";
+}
+
+TEST_F(ApplierTest, WhatCameFromDiskGivesWayToAnotherStore) {
+    applier_.restore(update(version(8, 100), config({"a"}), {}, credentials({"a"})));
+    // Nothing of the old store may be mixed in, not even for a digest that is the same.
+    v1::Update elided = update(version(1, 1, "store-b"), config({"a"}));
+    elided.mutable_sections(0)->clear_payload();
+    elided.mutable_sections(0)->set_unchanged(true);
+    EXPECT_EQ(applier_.apply(elided).answer.nack().code(), v1::NACK_CODE_DIGEST);
+    EXPECT_EQ(applier_.version().seq(), 100U) << "a refused update leaves no trace";
+
+    Applied applied = applier_.apply(update(version(1, 1, "store-b"), config({"b"})));
+    ASSERT_TRUE(applied.accepted) << applied.refusal;
+    EXPECT_EQ(applied.left_store, "store-a");
+    EXPECT_EQ(applied.snapshot->find_provider("a"), nullptr);
+    // From now on it is as firm as any.
+    EXPECT_EQ(
+        applier_.apply(update(version(9, 9), config({"a"}))).answer.nack().code(),
+        v1::NACK_CODE_STORE_MISMATCH
+    );
+}
+
 TEST_F(ApplierTest, RefusesAnotherStore) {
     applier_.apply(update(version(1, 1), config({"a"})));
     Applied applied = applier_.apply(update(version(2, 2, "store-b"), config({"b"})));

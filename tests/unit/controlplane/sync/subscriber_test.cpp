@@ -27,6 +27,7 @@ class SubscriberTest : public testing::Test {
         hooks.on_applied = [this](Applied& applied) { applied_ += applied.accepted ? 1 : 0; };
         hooks.on_connected = [this](auto, const auto&) { ++connected_; };
         hooks.on_lost = [this] { ++lost_; };
+        hooks.on_unreachable = [this] { ++unreachable_; };
         hooks.in_flight = [] { return 0U; };
         hooks.ready = [] { return true; };
         subscriber_.emplace(
@@ -68,7 +69,17 @@ class SubscriberTest : public testing::Test {
     int applied_ = 0;
     int connected_ = 0;
     int lost_ = 0;
+    int unreachable_ = 0;
 };
+
+TEST_F(SubscriberTest, SaysOnceThatEveryAddressHasBeenTriedInVain) {
+    start({"127.0.0.1:1", "127.0.0.1:2"}, quick());
+    EXPECT_TRUE(run_until([&] { return unreachable_ == 1; }));
+    int rounds = 0;
+    run_until([&] { return unreachable_ > 1 || ++rounds == 100; });
+    EXPECT_EQ(unreachable_, 1);
+    EXPECT_EQ(connected_, 0);
+}
 
 TEST_F(SubscriberTest, TriesTheNextAddressWhenOneDoesNotAnswer) {
     HandMade mute;

@@ -1,0 +1,36 @@
+// A program of ours as a process of its own, so that a test can stop it, wake it and kill it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace balancer::tests {
+
+// Killed and reaped at the end, whatever became of it. Not thread-safe.
+class ChildProcess {
+  public:
+    // stdout and stderr go to `log`. Throws std::system_error when it cannot be started.
+    ChildProcess(
+        const std::filesystem::path& program,
+        const std::vector<std::string>& arguments,
+        const std::filesystem::path& log
+    );
+    ~ChildProcess();
+    ChildProcess(const ChildProcess&) = delete;
+    ChildProcess& operator=(const ChildProcess&) = delete;
+
+    void signal(int number) const;
+
+    // SIGKILL; returns when it is gone.
+    void kill();
+
+    bool running();
+
+  private:
+    pid_t pid_ = -1;
+};
+
+}  // namespace balancer::tests
