@@ -14,7 +14,7 @@ namespace balancer::cli {
 namespace {
 
 // Far above any real configuration, below the largest message.
-constexpr std::size_t kFileBytesMax = 8 << 20;
+constexpr std::size_t kFileBytesMax = 3 << 20;
 
 Result<v1::ValidateConfigRequest> make_request(const std::string& file) {
     v1::ValidateConfigRequest request;

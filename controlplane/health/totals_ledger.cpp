@@ -35,7 +35,12 @@ void TotalsLedger::take(
     if (!processes_.contains(key) && processes_.size() >= kProcessesMax) fold_oldest();
     Process& process = processes_[std::move(key)];
     process.heard = ++clock_;
-    for (const v1::Counters& told : counters) raise(process.totals[told.provider()], told);
+    for (const v1::Counters& told : counters) {
+        bool known = process.totals.contains(told.provider());
+        if (known || process.totals.size() < kProvidersMax) {
+            raise(process.totals[told.provider()], told);
+        }
+    }
 }
 
 v1::ProviderTotals TotalsLedger::totals(std::string_view provider) const {
@@ -52,7 +57,10 @@ void TotalsLedger::fold_oldest() {
     auto oldest = std::min_element(processes_.begin(), processes_.end(), [](auto& a, auto& b) {
         return a.second.heard < b.second.heard;
     });
-    for (const auto& [provider, totals] : oldest->second.totals) add(folded_[provider], totals);
+    for (const auto& [provider, totals] : oldest->second.totals) {
+        bool known = folded_.contains(provider);
+        if (known || folded_.size() < kProvidersMax) add(folded_[provider], totals);
+    }
     processes_.erase(oldest);
 }
 

@@ -19,6 +19,7 @@ namespace balancer::controlplane {
 class TotalsLedger {
   public:
     static constexpr std::size_t kProcessesMax = 1000;
+    static constexpr std::size_t kProvidersMax = 1024;  // names that one process may tell of
 
     void take(
         std::string_view dp_id,

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "controlplane/publish/roster.hpp"
 #include "controlplane/publish/subscription.hpp"
 #include "controlplane/publish/sync_stream.hpp"
+#include "controlplane/publish/token_bucket.hpp"
 
 namespace balancer::controlplane {
 
@@ -24,6 +26,12 @@ namespace balancer::controlplane {
 class Publisher::Registry {
   public:
     using Id = std::uint64_t;
+
+    // A fleet that comes back at once passes at once; what comes on top is asked to wait, so that the
+    // loop has time for those who are in.
+    static constexpr double kStreamBurst = 500;
+    static constexpr double kStreamsPerSecond = 50;
+    static constexpr std::size_t kStreamsMax = 5'000;
 
     Registry(
         boost::asio::io_context& context,
@@ -59,13 +67,18 @@ class Publisher::Registry {
     void greet(Id id, Subscription& subscription, const v1::Hello& hello);
     bool refused(Id id, Subscription& subscription, const v1::Hello& hello);
     void take_place(Id id, Roster::Row& row, const v1::Hello& hello);
+    bool too_many(Id id, Subscription& subscription, const v1::Hello& hello);
+    void note_ahead(Roster::Row& row, const v1::Hello& hello);
+    void send_head(Subscription& subscription);
+    void answered(Id id, Subscription& subscription, const v1::SyncRequest& request);
     void acknowledged(Subscription& subscription, const v1::Ack& ack);
     void refused_update(Subscription& subscription, const v1::Nack& nack);
     void note_quarantine(Roster::Row& row, const v1::Ack& ack);
     void end(Id id, v1::Goaway::Reason reason, Milliseconds retry_after, const std::string& detail);
     void mark_gone(Id id, const Subscription& subscription, std::string_view why);
+    void complain(Roster::Row& row, LogLevel level, LogEvent event, const std::string& words);
     void ping(Subscription& subscription);
-    void arm();
+    void arm(const Subscription& subscription);
     void tick();
 
     Log& log_;
@@ -77,7 +90,11 @@ class Publisher::Registry {
     Standings standings_;
     Id last_id_ = 0;
     bool shutting_down_ = false;
+    TokenBucket streams_{kStreamBurst, kStreamsPerSecond};
+    SteadyTime crowd_logged_at_{};
+    unsigned crowd_ = 0;  // who has been asked to come later
     boost::asio::steady_timer timer_;
+    std::optional<SteadyTime> armed_;  // when the timer fires
     std::shared_ptr<const bool> alive_ =
         std::make_shared<const bool>(true);  // seen by the timer's handler
 };

@@ -37,6 +37,18 @@ bool Roster::was_replaced(const Row& row, std::string_view instance_id) {
     return std::find(row.replaced.begin(), row.replaced.end(), instance_id) != row.replaced.end();
 }
 
+void Roster::note_head(const v1::Version& head, UnixMs now) {
+    for (auto& [dp_id, row] : rows_) note_head(row, head, now);
+}
+
+void Roster::note_head(Row& row, const v1::Version& head, UnixMs now) {
+    if (equal(row.acknowledged, head)) {
+        row.view.set_behind_since_ms(0);
+    } else if (row.view.behind_since_ms() == 0) {
+        row.view.set_behind_since_ms(now);
+    }
+}
+
 std::vector<v1::DataPlaneView> Roster::views(const v1::Version& head, SteadyTime now) const {
     std::vector<v1::DataPlaneView> views;
     for (const auto& [dp_id, row] : rows_) {
@@ -44,7 +56,7 @@ std::vector<v1::DataPlaneView> Roster::views(const v1::Version& head, SteadyTime
         if (!connected && now - row.gone_at > row_kept_) continue;
         v1::DataPlaneView& view = views.emplace_back(row.view);
         view.set_connected(connected);
-        view.set_in_sync(connected && equal(view.applied(), head));
+        view.set_in_sync(connected && equal(row.acknowledged, head));
     }
     return views;
 }

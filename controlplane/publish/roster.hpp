@@ -13,6 +13,7 @@
 #include "balancer/v1/admin.pb.h"
 #include "balancer/v1/data_plane.pb.h"
 #include "base/clock.hpp"
+#include "controlplane/publish/token_bucket.hpp"
 
 namespace balancer::controlplane {
 
@@ -22,6 +23,12 @@ class Roster {
   public:
     static constexpr std::size_t kRowsMax = 10'000;
 
+    // A data plane that loses its stream comes back within 5 s, a few times faster at first.
+    static constexpr double kStreamBurst = 10;
+    static constexpr double kStreamsPerSecond = 1;
+    static constexpr double kComplaintBurst = 20;
+    static constexpr double kComplaintsPerSecond = 0.2;
+
     struct Row {
         v1::DataPlaneView view;
         std::optional<std::uint64_t> subscription;  // none: gone
@@ -30,6 +37,9 @@ class Roster {
             replaced;  // instances that a newer one took the place of, newest last
         bool newer_than_head_logged = false;
         bool heartbeat_seen = false;  // view.ready is what it said
+        v1::Version acknowledged;  // on this stream; what it merely says it holds does not count
+        TokenBucket streams{kStreamBurst, kStreamsPerSecond};
+        TokenBucket complaints{kComplaintBurst, kComplaintsPerSecond};  // lines about it in the log
     };
 
     explicit Roster(Milliseconds row_kept) : row_kept_(row_kept) {}
@@ -45,7 +55,11 @@ class Roster {
     static void mark_replaced(Row& row, const std::string& instance_id);
     static bool was_replaced(const Row& row, std::string_view instance_id);
 
-    // By id; `in_sync` is judged against `head`.
+    // The head has moved, or somebody has reached it: who is behind, and since when.
+    void note_head(const v1::Version& head, UnixMs now);
+    static void note_head(Row& row, const v1::Version& head, UnixMs now);
+
+    // By id. In sync is who has acknowledged `head`.
     std::vector<v1::DataPlaneView> views(const v1::Version& head, SteadyTime now) const;
 
   private:

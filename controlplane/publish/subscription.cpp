@@ -1,11 +1,27 @@
 #include "controlplane/publish/subscription.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace balancer::controlplane {
+namespace {
+
+// A data plane sends a heartbeat every 2 s, and one answer for each Update.
+constexpr double kIdleTalkBurst = 50;
+constexpr double kIdleTalkPerSecond = 5;
+
+bool equal(const v1::Version& a, const v1::Version& b) {
+    return a.store_uuid() == b.store_uuid() && a.epoch() == b.epoch() && a.seq() == b.seq();
+}
+
+}  // namespace
 
 Subscription::Subscription(std::shared_ptr<SyncStream> stream, std::string peer, SteadyTime now)
-    : heard_at(now), next_ping(now), stream_(std::move(stream)), peer_(std::move(peer)) {}
+    : heard_at(now),
+      next_ping(now),
+      stream_(std::move(stream)),
+      peer_(std::move(peer)),
+      idle_talk_(kIdleTalkBurst, kIdleTalkPerSecond) {}
 
 void Subscription::greet(const v1::Hello& hello, const v1::Version& head) {
     dp_id_ = hello.dp_id();
@@ -28,7 +44,7 @@ void Subscription::update(const HeadState& head, SteadyTime now) {
     if (outstanding_ || sent_seq_ == head.version.seq()) return;
     v1::SyncResponse message;
     v1::Update& update = *message.mutable_update();
-    Outstanding sent{++last_nonce_, {}, false, now};
+    Outstanding sent{++last_nonce_, {}, false, now, head.version};
     update.set_nonce(sent.nonce);
     *update.mutable_version() = head.version;
     update.set_cause(head.cause);
@@ -50,21 +66,37 @@ void Subscription::update(const HeadState& head, SteadyTime now) {
     stream_->send(std::move(message));
 }
 
-bool Subscription::acknowledge(const v1::Ack& ack) {
-    if (!outstanding_ || outstanding_->nonce != ack.nonce()) return false;
+Subscription::Answer Subscription::acknowledge(const v1::Ack& ack) {
+    if (!outstanding_ || outstanding_->nonce != ack.nonce()) return Answer::kIgnored;
+    if (!equal(ack.applied(), outstanding_->version)) return Answer::kFalse;
     held_ = std::move(outstanding_->sha256);
     outstanding_.reset();
-    return true;
+    return Answer::kTaken;
 }
 
-bool Subscription::refuse(const v1::Nack& nack) {
-    if (!outstanding_ || outstanding_->nonce != nack.nonce()) return false;
-    if (nack.code() == v1::NACK_CODE_DIGEST && outstanding_->elided) {
+Subscription::Answer Subscription::refuse(const v1::Nack& nack) {
+    if (!outstanding_ || outstanding_->nonce != nack.nonce()) return Answer::kIgnored;
+    bool digest = nack.code() == v1::NACK_CODE_DIGEST;
+    // Who holds the version has no reason to refuse it, but for another content of the same number.
+    bool holds_it = equal(nack.still_applied(), outstanding_->version);
+    if (holds_it && !digest && nack.code() != v1::NACK_CODE_STALE) return Answer::kFalse;
+    if (digest && outstanding_->elided) {
         held_.clear();
         sent_seq_.reset();
     }
     outstanding_.reset();
-    return true;
+    return Answer::kTaken;
+}
+
+bool Subscription::idle_talk(SteadyTime now) {
+    return idle_talk_.take(now);
+}
+
+SteadyTime Subscription::deadline(Milliseconds ack_max, Milliseconds silence_max) const {
+    SteadyTime at = heard_at + silence_max;
+    if (greeted()) at = std::min(at, next_ping);
+    if (outstanding_) at = std::min(at, outstanding_->sent_at + ack_max);
+    return at;
 }
 
 void Subscription::ping(v1::Ping ping) {

@@ -10,6 +10,7 @@
 #include "base/clock.hpp"
 #include "controlplane/publish/head_state.hpp"
 #include "controlplane/publish/sync_stream.hpp"
+#include "controlplane/publish/token_bucket.hpp"
 
 namespace balancer::controlplane {
 
@@ -26,11 +27,24 @@ class Subscription {
     // Sends the head unless an Update is un-acknowledged or the head has been sent already.
     void update(const HeadState& head, SteadyTime now);
 
-    // False: the nonce is not that of the outstanding Update; the answer counts for nothing.
-    bool acknowledge(const v1::Ack& ack);
+    // What an acknowledgement or a refusal is worth.
+    enum class Answer {
+        kTaken,
+        kIgnored,  // of no Update that is outstanding: it counts for nothing
+        kFalse,    // it names a version that was not sent, or contradicts itself
+    };
 
-    // As acknowledge(). A refusal for a digest is answered once with every section in full.
-    bool refuse(const v1::Nack& nack);
+    Answer acknowledge(const v1::Ack& ack);
+
+    // A refusal for a digest is answered once with every section in full.
+    Answer refuse(const v1::Nack& nack);
+
+    // Counts one message that moves nothing (a heartbeat, an answer to nothing). False: so many come
+    // that they can only do harm.
+    bool idle_talk(SteadyTime now);
+
+    // The earliest time at which something has to be done about it.
+    SteadyTime deadline(Milliseconds ack_max, Milliseconds silence_max) const;
 
     void ping(v1::Ping ping);
     void goaway(v1::Goaway::Reason reason, Milliseconds retry_after, std::string detail);
@@ -52,6 +66,7 @@ class Subscription {
         std::map<int, std::string> sha256;  // of each section, by kind
         bool elided = false;
         SteadyTime sent_at;
+        v1::Version version;
     };
 
     std::shared_ptr<SyncStream> stream_;
@@ -62,6 +77,7 @@ class Subscription {
     std::optional<Outstanding> outstanding_;
     std::optional<std::uint64_t> sent_seq_;
     std::uint64_t last_nonce_ = 0;
+    TokenBucket idle_talk_;
 };
 
 }  // namespace balancer::controlplane

@@ -7,6 +7,7 @@
 
 #include "base/file.hpp"
 #include "controlplane/publish/registry.hpp"
+#include "controlplane/service/peer_bounds.hpp"
 #include "controlplane/service/unary_call.hpp"
 #include "model/protocol.hpp"
 
@@ -92,7 +93,9 @@ grpc::ServerBidiReactor<v1::SyncRequest, v1::SyncResponse>* DataPlaneService::Sy
         *id = publisher_.registry().open(std::make_shared<SyncOverGrpc>(call), peer);
     });
     SyncCall::Handlers handlers;
-    handlers.on_message = [this, id, weak = std::weak_ptr(call)](const v1::SyncRequest& request) {
+    handlers.on_message = [this, id, weak = std::weak_ptr(call)](const v1::SyncRequest& said) {
+        v1::SyncRequest request = said;
+        bound(request);
         bool hello = request.has_hello();
         if (hello && !is_data_plane_id(request.hello().dp_id())) {
             publisher_.registry().closed(*id);
@@ -180,7 +183,9 @@ void DataPlaneService::note_refusal(const std::string& peer) {
     );
 }
 
-void DataPlaneService::take_report(ReportCall& call, const v1::ReportRequest& report) {
+void DataPlaneService::take_report(ReportCall& call, const v1::ReportRequest& said) {
+    v1::ReportRequest report = said;
+    bound(report, unix_now());
     if (!is_data_plane_id(report.dp_id()) || !is_data_plane_id(report.instance_id())) {
         call.finish(bad_id("the ids of a report"));
         return;

@@ -65,7 +65,7 @@ class DataPlaneService final : public v1::DataPlane::CallbackService {
     // OK, or why this call is not served.
     grpc::Status admit(const grpc::CallbackServerContext& context);
     void note_refusal(const std::string& peer);
-    void take_report(ReportCall& call, const v1::ReportRequest& report);
+    void take_report(ReportCall& call, const v1::ReportRequest& said);
 
     boost::asio::io_context& loop_;
     Log& log_;

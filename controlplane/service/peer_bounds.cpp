@@ -1,0 +1,109 @@
+#include "controlplane/service/peer_bounds.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+
+#include "model/failure.hpp"
+
+namespace balancer::controlplane {
+namespace {
+
+constexpr std::size_t kNameMax = 256;    // of a provider, a model, a build
+constexpr std::size_t kWordsMax = 1'024;
+constexpr int kErrorsMax = 50;           // of one answer
+constexpr int kSignalsMax = 200;         // of one report, as the protocol says
+constexpr int kCountersMax = 1'024;      // as many providers as a data plane has slots for
+constexpr std::size_t kDigestBytes = 32;
+// Nobody counts this far, and the sum over a thousand processes still fits.
+constexpr std::uint64_t kCountMax = std::uint64_t{1} << 48;
+
+// Never in the middle of a character: protobuf would refuse to send it on.
+void cut(std::string& text, std::size_t bytes_max) {
+    if (text.size() <= bytes_max) return;
+    std::size_t end = bytes_max;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+    text.resize(end);
+}
+
+template <class List>
+void cut_list(List& list, int count_max) {
+    if (list.size() > count_max) list.DeleteSubrange(count_max, list.size() - count_max);
+}
+
+void bound(v1::Version& version) {
+    cut(*version.mutable_store_uuid(), kNameMax);
+}
+
+void bound(google::protobuf::RepeatedPtrField<v1::ResourceError>& errors) {
+    cut_list(errors, kErrorsMax);
+    for (v1::ResourceError& error : errors) {
+        cut(*error.mutable_resource(), kNameMax);
+        cut(*error.mutable_field_path(), kNameMax);
+        cut(*error.mutable_message(), kWordsMax);
+    }
+}
+
+void bound(v1::Hello& hello) {
+    cut(*hello.mutable_build(), kNameMax);
+    hello.clear_features();  // no feature is asked for yet
+    if (hello.has_applied()) bound(*hello.mutable_applied());
+    auto& digests = *hello.mutable_section_sha256();
+    for (auto entry = digests.begin(); entry != digests.end();) {
+        bool known = v1::SectionKind_IsValid(static_cast<int>(entry->first)) &&
+                     entry->second.size() == kDigestBytes;
+        entry = known ? std::next(entry) : digests.erase(entry);
+    }
+}
+
+void bound(v1::Signal& signal, UnixMs now) {
+    cut(*signal.mutable_provider(), kNameMax);
+    cut(*signal.mutable_etag(), kNameMax);
+    cut(*signal.mutable_model(), kNameMax);
+    cut(*signal.mutable_detail(), kWordsMax);
+    cut(*signal.mutable_request_id(), kNameMax);
+    signal.set_at_ms(std::clamp<UnixMs>(signal.at_ms(), 0, now));
+    signal.set_started_at_ms(std::clamp<UnixMs>(signal.started_at_ms(), 0, signal.at_ms()));
+}
+
+// False: not a count.
+bool bound(v1::Counters& counters) {
+    if (counters.provider().size() > kNameMax) return false;
+    auto absurd = [](std::uint64_t count) { return count > kCountMax; };
+    if (absurd(counters.attempts()) || absurd(counters.successes()) ||
+        absurd(counters.ttfb_count()) || absurd(counters.ttfb_ms_sum())) {
+        return false;
+    }
+    auto& failures = *counters.mutable_failures();
+    for (auto entry = failures.begin(); entry != failures.end();) {
+        if (absurd(entry->second)) return false;
+        entry = entry->first < kFailureClasses ? std::next(entry) : failures.erase(entry);
+    }
+    return true;
+}
+
+}  // namespace
+
+void bound(v1::SyncRequest& request) {
+    if (request.has_hello()) bound(*request.mutable_hello());
+    if (request.has_ack()) bound(*request.mutable_ack()->mutable_quarantined());
+    if (request.has_nack()) {
+        v1::Nack& nack = *request.mutable_nack();
+        bound(*nack.mutable_errors());
+        if (nack.has_still_applied()) bound(*nack.mutable_still_applied());
+        if (nack.has_rejected()) bound(*nack.mutable_rejected());
+    }
+}
+
+void bound(v1::ReportRequest& report, UnixMs now) {
+    cut_list(*report.mutable_signals(), kSignalsMax);
+    for (v1::Signal& signal : *report.mutable_signals()) bound(signal, now);
+    cut_list(*report.mutable_counters(), kCountersMax);
+    auto& counters = *report.mutable_counters();
+    auto kept = std::remove_if(counters.begin(), counters.end(), [](v1::Counters& each) {
+        return !bound(each);
+    });
+    counters.erase(kept, counters.end());
+}
+
+}  // namespace balancer::controlplane

@@ -1,0 +1,19 @@
+// Cuts what a data plane says to what it may be, before anything is done with it.
+#pragma once
+
+#include "balancer/v1/data_plane.pb.h"
+#include "base/clock.hpp"
+
+namespace balancer::controlplane {
+
+// Pure functions. A data plane that keeps to the protocol never meets these bounds; what one that does
+// not sends is kept in rows, records and log lines, and must not grow there.
+
+// Texts and lists are cut.
+void bound(v1::SyncRequest& request);
+
+// Signals and counters beyond what one report may carry are dropped, and counters that no process can
+// have counted; texts are cut; times ahead of ours are now.
+void bound(v1::ReportRequest& report, UnixMs now);
+
+}  // namespace balancer::controlplane

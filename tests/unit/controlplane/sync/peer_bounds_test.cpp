@@ -1,0 +1,112 @@
+#include "controlplane/service/peer_bounds.hpp"
+
+#include <gtest/gtest.h>
+
+#include "controlplane/publish/token_bucket.hpp"
+#include "model/failure.hpp"
+
+namespace balancer::controlplane {
+namespace {
+
+TEST(PeerBounds, LeaveAloneWhatAGoodDataPlaneSays) {
+    v1::SyncRequest hello;
+    hello.mutable_hello()->set_dp_id("dp1");
+    hello.mutable_hello()->set_build("0.1.0");
+    hello.mutable_hello()->mutable_applied()->set_store_uuid("7068ed7e-9a6b-465a-9723-8906b1b6dda5");
+    (*hello.mutable_hello()->mutable_section_sha256())[1] = std::string(32, 'd');
+    v1::SyncRequest before = hello;
+    bound(hello);
+    EXPECT_EQ(hello.SerializeAsString(), before.SerializeAsString());
+
+    v1::ReportRequest report;
+    report.add_signals()->set_provider("a");
+    report.mutable_signals(0)->set_started_at_ms(90);
+    report.mutable_signals(0)->set_at_ms(100);
+    report.add_counters()->set_provider("a");
+    report.mutable_counters(0)->set_attempts(1'000'000'000'000);
+    v1::ReportRequest same = report;
+    bound(report, 100);
+    EXPECT_EQ(report.SerializeAsString(), same.SerializeAsString());
+}
+
+TEST(PeerBounds, CutTextsBetweenCharacters) {
+    v1::SyncRequest nack;
+    std::string words;
+    while (words.size() < 5'000) words += "\xe2\x82\xac";  // three bytes each
+    nack.mutable_nack()->add_errors()->set_message(words);
+    bound(nack);
+    const std::string& cut = nack.nack().errors(0).message();
+    EXPECT_LE(cut.size(), 1'024U);
+    EXPECT_EQ(cut.size() % 3, 0U);
+}
+
+TEST(PeerBounds, DropWhatNobodyNeeds) {
+    v1::SyncRequest hello;
+    (*hello.mutable_hello()->mutable_section_sha256())[1] = "short";
+    (*hello.mutable_hello()->mutable_section_sha256())[2] = std::string(32, 'd');
+    (*hello.mutable_hello()->mutable_section_sha256())[4'000'000] = std::string(32, 'd');
+    for (int i = 0; i < 1'000; ++i) hello.mutable_hello()->add_features("f");
+    bound(hello);
+    EXPECT_EQ(hello.hello().section_sha256_size(), 1);
+    EXPECT_EQ(hello.hello().features_size(), 0);
+
+    v1::SyncRequest ack;
+    for (int i = 0; i < 1'000; ++i) ack.mutable_ack()->add_quarantined()->set_resource("r");
+    bound(ack);
+    EXPECT_EQ(ack.ack().quarantined_size(), 50);
+}
+
+TEST(PeerBounds, DropCountsThatNobodyCanHaveCounted) {
+    v1::ReportRequest report;
+    report.add_counters()->set_provider("absurd");
+    report.mutable_counters(0)->set_attempts(~0ULL);
+    report.add_counters()->set_provider("good");
+    (*report.mutable_counters(1)->mutable_failures())[2] = 7;
+    (*report.mutable_counters(1)->mutable_failures())[kFailureClasses] = 7;
+    report.add_counters()->set_provider("absurd too");
+    (*report.mutable_counters(2)->mutable_failures())[2] = ~0ULL;
+    report.add_counters()->set_provider(std::string(10'000, 'n'));
+    bound(report, 0);
+    ASSERT_EQ(report.counters_size(), 1);
+    EXPECT_EQ(report.counters(0).provider(), "good");
+    EXPECT_EQ(report.counters(0).failures_size(), 1);
+    for (int i = 0; i < 5'000; ++i) report.add_counters();
+    bound(report, 0);
+    EXPECT_EQ(report.counters_size(), 1'024);
+}
+
+TEST(PeerBounds, TakeSignalsOfTheFutureForOnesOfNow) {
+    v1::ReportRequest report;
+    for (int i = 0; i < 300; ++i) {
+        v1::Signal& signal = *report.add_signals();
+        signal.set_at_ms(5'000'000);
+        signal.set_started_at_ms(6'000'000);
+    }
+    report.mutable_signals(1)->set_at_ms(-5);
+    report.mutable_signals(1)->set_started_at_ms(-9);
+    bound(report, 1'000);
+    ASSERT_EQ(report.signals_size(), 200);
+    EXPECT_EQ(report.signals(0).at_ms(), 1'000);
+    EXPECT_EQ(report.signals(0).started_at_ms(), 1'000);
+    EXPECT_EQ(report.signals(1).at_ms(), 0);
+    EXPECT_EQ(report.signals(1).started_at_ms(), 0);
+}
+
+TEST(TokenBucket, GivesABurstAndThenItsRate) {
+    SteadyTime now = steady_now();
+    TokenBucket bucket(3, 2);
+    for (int i = 0; i < 3; ++i) EXPECT_TRUE(bucket.take(now));
+    EXPECT_FALSE(bucket.take(now));
+    EXPECT_GT(bucket.wait(now), Milliseconds(400));
+    EXPECT_LE(bucket.wait(now), Milliseconds(502));
+    now += Milliseconds(510);
+    EXPECT_TRUE(bucket.take(now));
+    EXPECT_FALSE(bucket.take(now));
+    now += std::chrono::hours(1);
+    int taken = 0;
+    while (bucket.take(now)) ++taken;
+    EXPECT_EQ(taken, 3) << "never more than the burst";
+}
+
+}  // namespace
+}  // namespace balancer::controlplane
