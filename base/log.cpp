@@ -92,6 +92,18 @@ std::string timestamp() {
 
 std::string_view name_of(LogEvent event) { return kEventNames[static_cast<std::size_t>(event)]; }
 
+std::string_view name_of(LogLevel level) {
+    static constexpr std::array<std::string_view, 4> kLevels = {"debug", "info", "warning", "error"};
+    return kLevels[static_cast<std::size_t>(level)];
+}
+
+std::optional<LogEvent> event_named(std::string_view name) {
+    for (std::size_t i = 0; i < std::size(kEventNames); ++i) {
+        if (kEventNames[i] == name) return static_cast<LogEvent>(i);
+    }
+    return std::nullopt;
+}
+
 void append_json_string(std::string& out, std::string_view text) {
     out.push_back('"');
     for (std::size_t i = 0; i < text.size();) {
@@ -140,6 +152,7 @@ struct Log::Sinks {
     std::mutex mutex;  // guards the shared_ptrs; each sink has its own lock
     std::shared_ptr<spdlog::logger> people;
     std::shared_ptr<spdlog::logger> file;
+    std::shared_ptr<const std::function<void(const LogRecord&)>> tap;
     std::string file_path;
     bool color = true;
     std::atomic<LogLevel> level{LogLevel::kInfo};
@@ -204,12 +217,45 @@ Result<void> Log::set_file(const std::string& path) {
 
 bool Log::enabled(LogLevel level) const { return level >= sinks_->level.load(); }
 
+void Log::set_tap(std::function<void(const LogRecord&)> tap) {
+    std::lock_guard lock(sinks_->mutex);
+    sinks_->tap.reset();
+    if (tap) sinks_->tap = std::make_shared<const std::function<void(const LogRecord&)>>(std::move(tap));
+}
+
+void Log::tell(
+    LogLevel level,
+    LogEvent event,
+    std::string_view message,
+    std::initializer_list<LogField> fields
+) const {
+    if (level < LogLevel::kInfo) return;
+    std::shared_ptr<const std::function<void(const LogRecord&)>> tap;
+    {
+        std::lock_guard lock(sinks_->mutex);
+        tap = sinks_->tap;
+    }
+    if (!tap) return;
+    LogRecord record{unix_now(), level, event, redact(message), {}};
+    for (const LogField& field : fields) {
+        std::string text;
+        if (const auto* words = std::get_if<std::string_view>(&field.value)) {
+            text = redact(*words);
+        } else {
+            append_value(text, field, false);
+        }
+        record.fields.emplace_back(field.name, std::move(text));
+    }
+    (*tap)(record);
+}
+
 void Log::emit(
     LogLevel level,
     LogEvent event,
     std::string_view message,
     std::initializer_list<LogField> fields
 ) {
+    tell(level, event, message, fields);
     if (!enabled(level)) return;
     std::string clean = redact(message);
     std::string line = fmt::format("{} {}: {}", sinks_->program, name_of(event), clean);
@@ -230,11 +276,10 @@ void Log::emit(
     }
     people->log(to_spdlog(level), "{}", line);
     if (!file) return;
-    static constexpr std::array<std::string_view, 4> kLevels = {"debug", "info", "warning", "error"};
     std::string json = fmt::format(
         R"({{"timestamp":"{}","level":"{}","program":"{}","event":"{}","message":)",
         timestamp(),
-        kLevels[static_cast<std::size_t>(level)],
+        name_of(level),
         sinks_->program,
         name_of(event)
     );

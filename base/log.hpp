@@ -4,12 +4,17 @@
 
 #include <cstdint>
 #include <concepts>
+#include <functional>
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
+#include <vector>
 
+#include "base/clock.hpp"
 #include "base/result.hpp"
 
 namespace balancer {
@@ -67,6 +72,15 @@ struct LogField {
     LogField(std::string_view n, T v) : name(n), value(static_cast<std::int64_t>(v)) {}
 };
 
+// One event as it was logged: redacted.
+struct LogRecord {
+    UnixMs at = 0;
+    LogLevel level = LogLevel::kInfo;
+    LogEvent event = LogEvent::kNotice;
+    std::string message;
+    std::vector<std::pair<std::string, std::string>> fields;
+};
+
 // Thread-safe. Lives as long as the program; passed by reference to what logs.
 class Log {
   public:
@@ -84,6 +98,10 @@ class Log {
 
     bool enabled(LogLevel level) const;
 
+    // Called with each event of level info and above, whatever the log's own level, on the thread that logs. It must
+    // not log, and lives until the last event that began before it was replaced; empty: none.
+    void set_tap(std::function<void(const LogRecord&)> tap);
+
     // `message` is one sentence: what happened, to whom, and, when it is bad, what to do.
     void emit(
         LogLevel level,
@@ -93,11 +111,22 @@ class Log {
     );
 
   private:
+    void tell(
+        LogLevel level,
+        LogEvent event,
+        std::string_view message,
+        std::initializer_list<LogField> fields
+    ) const;
+
     struct Sinks;
     std::unique_ptr<Sinks> sinks_;
 };
 
 std::string_view name_of(LogEvent event);
+std::string_view name_of(LogLevel level);
+
+// Nothing: no event is called so.
+std::optional<LogEvent> event_named(std::string_view name);
 
 // Appends `text` as a JSON string with its quotes; bytes that are not UTF-8 become U+FFFD.
 void append_json_string(std::string& out, std::string_view text);

@@ -33,6 +33,11 @@ Client::Client(Options options) : options_(std::move(options)) {
     arguments.SetMaxReceiveMessageSize(kSyncMessageBytesMax);
     // A proxy of the environment is meant for the way out, not for the control plane.
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+    // Who follows events must see that the other end has gone.
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
+    // A control plane that comes back is to be found soon.
+    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2'000);
     stub_ = v1::Admin::NewStub(
         grpc::CreateCustomChannel(options_.server, grpc::InsecureChannelCredentials(), arguments)
     );
@@ -51,8 +56,8 @@ Result<void> Client::prepare(grpc::ClientContext& context, Milliseconds timeout)
         }
         token_ = *std::move(token);
     }
+    if (timeout.count() > 0) context.set_deadline(std::chrono::system_clock::now() + timeout);
     context.AddMetadata("authorization", "Bearer " + token_);
-    context.set_deadline(std::chrono::system_clock::now() + timeout);
     return {};
 }
 
@@ -90,6 +95,10 @@ Error Client::to_error(const grpc::Status& status) const {
         default:
             return invalid(status.error_message());
     }
+}
+
+bool is_away(const Error& error) {
+    return error.code == errc::host_unreachable;
 }
 
 bool is_unreachable(const Error& error) {

@@ -42,9 +42,36 @@ class Client {
         return response;
     }
 
+    // A call with many answers, each given to `take` as it comes, which says whether to go on.
+    // `endless`: no deadline. Errors as of call().
+    template <class Request, class Response>
+    Result<void> watch(
+        std::unique_ptr<grpc::ClientReader<Response>> (v1::Admin::Stub::*method)(
+            grpc::ClientContext*, const Request&
+        ),
+        const Request& request,
+        bool endless,
+        const std::function<bool(const Response&)>& take
+    ) {
+        grpc::ClientContext context;
+        if (Result<void> ready = prepare(context, endless ? Milliseconds(0) : options_.timeout); !ready) return ready.error();
+        auto reader = (stub_.get()->*method)(&context, request);
+        Response response;
+        while (reader->Read(&response)) {
+            if (take(response)) continue;
+            context.TryCancel();
+            reader->Finish();
+            return {};
+        }
+        grpc::Status status = reader->Finish();
+        if (!status.ok()) return to_error(status);
+        return {};
+    }
+
     const std::string& server() const { return options_.server; }
 
   private:
+    // `timeout` 0: no deadline.
     Result<void> prepare(grpc::ClientContext& context, Milliseconds timeout);
     Error to_error(const grpc::Status& status) const;
 
@@ -54,5 +81,8 @@ class Client {
 };
 
 bool is_unreachable(const Error& error);
+
+// Of those: it may be back soon.
+bool is_away(const Error& error);
 
 }  // namespace balancer::cli

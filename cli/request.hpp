@@ -53,6 +53,14 @@ struct TargetFlags {
     std::optional<bool> enabled;
 };
 
+// Of `events`.
+struct EventsWanted {
+    std::string since;               // an id; empty: from the oldest that is remembered
+    std::vector<std::string> types;  // empty: all
+    bool follow = false;             // goes on, over restarts of the control plane as well
+    std::size_t count = 0;           // ends after so many; 0: no limit
+};
+
 struct Request {
     std::string server = "127.0.0.1:9091";
     std::string token_file = "state/admin.token";
@@ -69,6 +77,7 @@ struct Request {
     ChangeFlags change;
     ProviderFlags provider;
     TargetFlags target;
+    EventsWanted events;
     std::function<int(Session&)> command;
 };
 

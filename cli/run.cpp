@@ -16,6 +16,7 @@ constexpr const char* kFooter =
     "  balancerctl -o json providers get alpha\n"
     "  balancerctl providers add --help\n"
     "  balancerctl config history\n"
+    "  balancerctl events --follow --type provider_state_changed\n"
     "  balancerctl config validate new.yaml && balancerctl config reload --wait\n"
     "\n"
     "Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 3 cannot reach the control plane or\n"
@@ -76,6 +77,15 @@ int run(
     CLI::App* planes =
         app.add_subcommand("dataplanes", "See the data planes")->require_subcommand(1);
     add_command(*planes, "list", "Connected now or in the last hour", request, list_data_planes);
+    CLI::App* get = add_command(
+        *planes,
+        "get",
+        "One, with what it refused and left out",
+        request,
+        [&request](Session& session) { return get_data_plane(session, request.name); }
+    );
+    get->add_option("NAME", request.name, "The data plane's id")->required()->type_name("");
+    add_events(app, request);
     add_config(app, request);
     try {
         app.parse(argc, argv);

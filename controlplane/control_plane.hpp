@@ -100,7 +100,8 @@ class ControlPlane {
     // (service/redacted_print).
     v1::GetStatusResponse status() const;
     Result<v1::ListProvidersResponse> list_providers(const std::string& name) const;
-    v1::ListDataPlanesResponse list_data_planes() const;
+    // `name` empty: all.
+    Result<v1::ListDataPlanesResponse> list_data_planes(const std::string& name) const;
     v1::ValidateConfigResponse validate(const v1::ValidateConfigRequest& request) const;
     v1::ShowConfigResponse show_config() const;
     // An older one, or the text of the one in force: masked already.

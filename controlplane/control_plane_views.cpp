@@ -142,13 +142,23 @@ Result<v1::ListProvidersResponse> ControlPlane::list_providers(const std::string
     return response;
 }
 
-v1::ListDataPlanesResponse ControlPlane::list_data_planes() const {
+Result<v1::ListDataPlanesResponse> ControlPlane::list_data_planes(const std::string& name) const {
     v1::ListDataPlanesResponse response;
     *response.mutable_head() = publisher_.head();
+    std::string known;
     for (v1::DataPlaneView& view : publisher_.data_planes()) {
-        *response.add_data_planes() = std::move(view);
+        known += (known.empty() ? "" : ", ") + view.dp_id();
+        if (name.empty() || view.dp_id() == name) *response.add_data_planes() = std::move(view);
     }
-    return response;
+    if (name.empty() || !response.data_planes().empty()) return response;
+    return Error{
+        make_error_code(boost::system::errc::no_such_device_or_address),
+        fmt::format(
+            "no data plane '{}' has connected in the last hour; {}",
+            name,
+            known.empty() ? "none has" : "there are: " + known
+        ),
+    };
 }
 
 v1::ValidateConfigResponse ControlPlane::validate(const v1::ValidateConfigRequest& request) const {

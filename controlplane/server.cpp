@@ -53,6 +53,7 @@ struct Server::Parts {
 
     Tokens tokens;
     std::unique_ptr<Store> store;
+    std::shared_ptr<EventRing> events;
     std::unique_ptr<ControlPlane> control_plane;
     std::unique_ptr<ConfigWatch> watch;
     std::unique_ptr<ManagementHttp> http;
@@ -83,7 +84,7 @@ struct Server::Parts {
     }
 
     void make_services(Log& log) {
-        admin = std::make_unique<AdminService>(loop, log, *control_plane, tokens.admin);
+        admin = std::make_unique<AdminService>(loop, log, *control_plane, events, tokens.admin);
         data_plane = std::make_unique<DataPlaneService>(
             loop,
             log,
@@ -182,6 +183,8 @@ std::variant<Addresses, StartFailure> Server::start() {
         return StartFailure{is_bad_config(error) ? 2 : 1, error.text()};
     };
     if (Result<void> opened = parts_->open_state(options_); !opened) return fail(opened.error());
+    parts_->events = std::make_shared<EventRing>(parts_->store->identity().epoch);
+    log_.set_tap([ring = parts_->events](const LogRecord& record) { ring->append(record); });
     log_.emit(
         LogLevel::kInfo,
         LogEvent::kStarted,
@@ -239,6 +242,7 @@ void Server::stop() {
     if (parts_->thread.joinable()) {
         // gRPC's calls end on the loop, so it runs until they have.
         if (parts_->data_plane) parts_->data_plane->shutdown();
+        if (parts_->admin) parts_->admin->shutdown();
         if (parts_->grpc_server) {
             parts_->grpc_server->Shutdown(std::chrono::system_clock::now() + kDrain);
         }
@@ -253,6 +257,7 @@ void Server::stop() {
         parts_->thread.join();
         remove_addresses(options_.state_dir);
     }
+    log_.set_tap({});
     parts_.reset();
 }
 

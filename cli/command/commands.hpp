@@ -1,7 +1,9 @@
 // The commands of balancerctl. Each prints its answer and returns the exit code.
 #pragma once
 
+#include <cstddef>
 #include <string>
+#include <vector>
 
 #include "cli/request.hpp"
 #include "cli/session.hpp"
@@ -50,6 +52,9 @@ int set_route(Session& session, const TargetFlags& target, const ChangeFlags& fl
 int remove_route(Session& session, const TargetFlags& target, const ChangeFlags& flags);
 
 int list_data_planes(Session& session);
+int get_data_plane(Session& session, const std::string& name);
+
+int watch_events(Session& session, const EventsWanted& wanted);
 
 // `file` empty: the control plane's own. kFailed when there are problems.
 int validate_config(Session& session, const std::string& file);

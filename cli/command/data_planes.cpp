@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cli/command/commands.hpp"
 #include "cli/document.hpp"
 #include "cli/table.hpp"
@@ -58,7 +60,83 @@ void print_table(Session& session, const v1::ListDataPlanesResponse& answer) {
     }
 }
 
+std::string source_words(const v1::DataPlaneView& view) {
+    switch (view.applied_source()) {
+        case v1::Hello::MEMORY:
+            return "from the control plane";
+        case v1::Hello::DISK:
+            return "from its disk, not confirmed yet";
+        default:
+            return "nothing yet";
+    }
+}
+
+// "1.7, the head is 1.9: 2 versions behind for 3s"
+Cell version_lag(const v1::DataPlaneView& view, const v1::Version& head, UnixMs now) {
+    std::string words = version_words(view.applied());
+    if (view.behind_since_ms() == 0) return Cell(words, Tone::kGood);
+    words += ", the head is " + version_words(head);
+    if (view.applied().epoch() == head.epoch() && head.seq() > view.applied().seq()) {
+        words += fmt::format(": {} behind", head.seq() - view.applied().seq());
+    }
+    UnixMs lag = std::max<UnixMs>(0, now - view.behind_since_ms());
+    return Cell(words + ", since " + duration_words(Milliseconds(lag)), Tone::kWarn);
+}
+
+void print_one(Session& session, const v1::DataPlaneView& view, const v1::Version& head) {
+    UnixMs now = session.now;
+    Table table({});
+    table.add({"id", view.dp_id()});
+    table.add({"state", state_words(view)});
+    if (view.gone_at_ms() != 0) {
+        table.add({"gone", ago(view.gone_at_ms(), now) + ": " + view.gone_reason()});
+    }
+    table.add({"version", version_lag(view, head, now)});
+    table.add({"source", source_words(view)});
+    table.add(
+        {"acknowledged",
+         view.acknowledged_at_ms() == 0
+             ? "not on this stream"
+             : fmt::format(
+                   "{}, applied in {} us", ago(view.acknowledged_at_ms(), now), view.apply_us()
+               )}
+    );
+    table.add(
+        {"last refusal",
+         view.last_nack_at_ms() == 0
+             ? Cell("none")
+             : Cell(ago(view.last_nack_at_ms(), now) + ": " + view.last_nack(), Tone::kWarn)}
+    );
+    table.add({"ready", view.ready() ? Cell("yes", Tone::kGood) : Cell("no", Tone::kWarn)});
+    table.add({"in flight", std::to_string(view.in_flight())});
+    table.add({"reports lost", std::to_string(view.signals_dropped())});
+    table.add({"connected", ago(view.connected_at_ms(), now)});
+    table.add({"heard", ago(view.last_heard_ms(), now)});
+    table.add({"build", view.build()});
+    table.add({"instance", view.instance_id()});
+    table.add({"peer", view.peer()});
+    for (const v1::ResourceError& error : view.quarantined()) {
+        std::string words = error.resource() + ": " + error.field_path() + ": " + error.message();
+        table.add({"left out", Cell(words, Tone::kWarn)});
+    }
+    table.print(session.out, session.color);
+}
+
 }  // namespace
+
+int get_data_plane(Session& session, const std::string& name) {
+    v1::ListDataPlanesRequest request;
+    request.set_name(name);
+    auto answer = session.client.call(&v1::Admin::Stub::ListDataPlanes, request);
+    if (!answer) return report(session, answer.error());
+    if (answer->data_planes().empty()) return report(session, invalid("no such data plane"));
+    if (session.format == Format::kTable) {
+        print_one(session, answer->data_planes(0), answer->head());
+    } else {
+        print_document(answer->data_planes(0), session.format, session.out);
+    }
+    return kDone;
+}
 
 int list_data_planes(Session& session) {
     auto answer =

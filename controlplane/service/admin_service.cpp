@@ -16,6 +16,14 @@ namespace {
 constexpr std::size_t kStatusTextMax = 4096;
 constexpr std::size_t kProblemLinesMax = 20;
 constexpr Milliseconds kRefusalLogGap{10'000};
+constexpr std::size_t kFeedsMax = 32;
+
+// A call that ends with `status` and nothing else.
+class RefusedFeed final : public grpc::ServerWriteReactor<v1::WatchEventsResponse> {
+  public:
+    explicit RefusedFeed(const grpc::Status& status) { Finish(status); }
+    void OnDone() override { delete this; }
+};
 
 }  // namespace
 
@@ -30,12 +38,41 @@ grpc::Status to_grpc_status(const Error& error) {
 }
 
 AdminService::AdminService(
-    boost::asio::io_context& context, Log& log, ControlPlane& control_plane, std::string token
+    boost::asio::io_context& context,
+    Log& log,
+    ControlPlane& control_plane,
+    std::shared_ptr<EventRing> events,
+    std::string token
 )
     : loop_(context),
       log_(log),
       control_plane_(control_plane),
-      expected_("Bearer " + std::move(token)) {}
+      events_(std::move(events)),
+      expected_("Bearer " + std::move(token)) {
+    events_->on_news([this] {
+        boost::asio::post(loop_, [this] {
+            events_->news_seen();
+            for (const std::weak_ptr<EventFeed>& weak : feeds_) {
+                if (auto feed = weak.lock()) feed->pump();
+            }
+        });
+    });
+}
+
+AdminService::~AdminService() {
+    events_->on_news({});
+}
+
+void AdminService::shutdown() {
+    boost::asio::post(loop_, [this] {
+        stopping_ = true;
+        for (const std::weak_ptr<EventFeed>& weak : feeds_) {
+            auto feed = weak.lock();
+            if (feed) feed->finish({grpc::StatusCode::UNAVAILABLE, "the control plane is stopping"});
+        }
+        feeds_.clear();
+    });
+}
 
 bool AdminService::authorized(const grpc::CallbackServerContext& context) const {
     auto [begin, end] = context.client_metadata().equal_range("authorization");
@@ -166,12 +203,12 @@ grpc::ServerUnaryReactor* AdminService::ResetProvider(
 
 grpc::ServerUnaryReactor* AdminService::ListDataPlanes(
     grpc::CallbackServerContext* context,
-    const v1::ListDataPlanesRequest*,
+    const v1::ListDataPlanesRequest* request,
     v1::ListDataPlanesResponse* response
 ) {
-    return serve(context, Call{"ListDataPlanes", {}, {}, false}, response, [this, response] {
-        *response = control_plane_.list_data_planes();
-        return Result<void>();
+    Call call{"ListDataPlanes", request->name(), {}, false};
+    return serve(context, std::move(call), response, [this, request, response] {
+        return answer(control_plane_.list_data_planes(request->name()), response);
     });
 }
 
@@ -222,6 +259,33 @@ grpc::ServerUnaryReactor* AdminService::ShowConfig(
         *response = control_plane_.show_config();
         return {};
     });
+}
+
+grpc::ServerWriteReactor<v1::WatchEventsResponse>* AdminService::WatchEvents(
+    grpc::CallbackServerContext* context, const v1::WatchEventsRequest* request
+) {
+    if (grpc::Status admitted = admit(*context, "WatchEvents"); !admitted.ok()) {
+        return new RefusedFeed(admitted);
+    }
+    auto watcher = std::make_shared<EventFeed>(loop_, context, events_, *request);
+    watcher->start();
+    boost::asio::post(loop_, [this, watcher] { feed(watcher); });
+    return watcher.get();
+}
+
+void AdminService::feed(std::shared_ptr<EventFeed> feed) {
+    std::erase_if(feeds_, [](const auto& weak) { return weak.expired(); });
+    if (stopping_) {
+        return feed->finish({grpc::StatusCode::UNAVAILABLE, "the control plane is stopping"});
+    }
+    if (feeds_.size() >= kFeedsMax) {
+        return feed->finish(
+            {grpc::StatusCode::RESOURCE_EXHAUSTED,
+             fmt::format("{} watch the events already: end one of them", kFeedsMax)}
+        );
+    }
+    feeds_.push_back(feed);
+    feed->pump();
 }
 
 }  // namespace balancer::controlplane

@@ -4,12 +4,16 @@
 
 #include <boost/asio/io_context.hpp>
 #include <functional>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "balancer/v1/admin.grpc.pb.h"
 #include "base/log.hpp"
 #include "base/result.hpp"
 #include "controlplane/control_plane.hpp"
+#include "controlplane/service/event_feed.hpp"
+#include "controlplane/service/event_ring.hpp"
 
 namespace balancer::controlplane {
 
@@ -18,8 +22,16 @@ namespace balancer::controlplane {
 class AdminService final : public v1::Admin::CallbackService {
   public:
     AdminService(
-        boost::asio::io_context& context, Log& log, ControlPlane& control_plane, std::string token
+        boost::asio::io_context& context,
+        Log& log,
+        ControlPlane& control_plane,
+        std::shared_ptr<EventRing> events,
+        std::string token
     );
+    ~AdminService() override;
+
+    // Thread-safe, while the loop runs. Ends what would go on for ever: who watches events.
+    void shutdown();
 
     grpc::ServerUnaryReactor* GetStatus(
         grpc::CallbackServerContext* context,
@@ -60,6 +72,9 @@ class AdminService final : public v1::Admin::CallbackService {
         grpc::CallbackServerContext* context,
         const v1::ShowConfigRequest* request,
         v1::ShowConfigResponse* response
+    ) override;
+    grpc::ServerWriteReactor<v1::WatchEventsResponse>* WatchEvents(
+        grpc::CallbackServerContext* context, const v1::WatchEventsRequest* request
     ) override;
 
     // admin_service_revisions.cpp
@@ -119,16 +134,20 @@ class AdminService final : public v1::Admin::CallbackService {
     void note_refusal(std::string call, std::string peer);
     // OK, or how to refuse, logged.
     grpc::Status admit(const grpc::CallbackServerContext& context, const char* call);
+    void feed(std::shared_ptr<EventFeed> feed);
     void log_call(const Call& call, const std::string& peer, const grpc::Status& status);
 
     boost::asio::io_context& loop_;
     Log& log_;
     ControlPlane& control_plane_;
+    const std::shared_ptr<EventRing> events_;
     const std::string expected_;  // the whole metadata value
 
     // On the loop.
     SteadyTime refusal_logged_at_{};
     std::uint64_t refused_ = 0;  // since then
+    std::vector<std::weak_ptr<EventFeed>> feeds_;
+    bool stopping_ = false;
 };
 
 // gRPC's code and a text of bounded length.

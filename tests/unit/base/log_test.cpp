@@ -38,6 +38,39 @@ TEST(Log, EveryEventHasAName) {
     EXPECT_EQ(name_of(LogEvent::kConfigReloaded), "config_reloaded");
 }
 
+TEST(Log, EveryEventIsFoundByItsName) {
+    for (int i = 0; i <= static_cast<int>(LogEvent::kBody); ++i) {
+        LogEvent event = static_cast<LogEvent>(i);
+        EXPECT_EQ(event_named(name_of(event)), event);
+    }
+    EXPECT_FALSE(event_named("nonsense"));
+    EXPECT_FALSE(event_named(""));
+}
+
+TEST(Log, TheTapHearsInfoAndAboveRedactedWhateverTheLevelOfTheLog) {
+    Log log("test");
+    log.set_level(LogLevel::kError);
+    std::vector<LogRecord> heard;
+    log.set_tap([&](const LogRecord& record) { heard.push_back(record); });
+    log.emit(LogLevel::kDebug, LogEvent::kNotice, "too low");
+    log.emit(
+        LogLevel::kInfo,
+        LogEvent::kAdminCall,
+        "with sk-ant-0123456789abcdef",
+        {{"words", "Bearer 0123456789abcdef"}, {"number", 7}, {"flag", true}}
+    );
+    log.set_tap({});
+    log.emit(LogLevel::kInfo, LogEvent::kNotice, "nobody listens");
+    ASSERT_EQ(heard.size(), 1U);
+    EXPECT_EQ(heard[0].event, LogEvent::kAdminCall);
+    EXPECT_EQ(heard[0].message.find("0123456789"), std::string::npos);
+    ASSERT_EQ(heard[0].fields.size(), 3U);
+    EXPECT_EQ(heard[0].fields[0].second.find("0123456789"), std::string::npos);
+    EXPECT_EQ(heard[0].fields[1].second, "7");
+    EXPECT_EQ(heard[0].fields[2].second, "true");
+    EXPECT_GT(heard[0].at, 0);
+}
+
 TEST(Log, WritesOneJsonObjectALineWithoutSecrets) {
     std::string pattern = (std::filesystem::temp_directory_path() / "balancer-log-XXXXXX").string();
     std::filesystem::path folder = ::mkdtemp(pattern.data());
