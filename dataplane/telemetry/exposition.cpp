@@ -198,9 +198,9 @@ void expose_custody(Families& out, const Exposition& source) {
     }
     out.single(
         "last_known_good_timestamp_seconds",
-        "Unix time of the state on disk, as written by this process; 0: none yet.",
+        "Unix time of the state on disk that this process wrote or took; 0: none yet.",
         MetricType::Gauge,
-        static_cast<double>(control.kept_at) / 1000.0
+        static_cast<double>(std::max(control.kept_at, control.restored_from)) / 1000.0
     );
     out.add("last_known_good_writes_total", "Writes of the state to disk.", MetricType::Counter);
     out.sample({{"result", "kept"}}, static_cast<double>(control.kept));

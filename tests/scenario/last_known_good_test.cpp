@@ -1,13 +1,12 @@
 // A data plane that is started while no control plane can be reached.
 #include <gtest/gtest.h>
 
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "base/file.hpp"
+#include "tests/scenario/data_plane_process.hpp"
 #include "tests/scenario/fleet.hpp"
 #include "tests/scenario/readings.hpp"
-#include "tests/support/child_process.hpp"
 
 namespace balancer::tests {
 namespace {
@@ -183,29 +182,8 @@ TEST_F(LastKnownGood, AStateThatCannotBeWrittenHurtsNothingElse) {
 TEST_F(LastKnownGood, IsThereAfterAKillAtAnyMoment) {
     Fleet fleet(only_a(), {0, 1});
     fs::path folder = fleet.folder() / "killed";
-    fs::create_directories(folder);
     auto start = [&](const std::string& control_plane) {
-        fs::remove(folder / "addresses.json");
-        return std::make_unique<ChildProcess>(
-            BALANCER_DATA_PLANE_PROGRAM,
-            std::vector<std::string>{
-                "--control-plane",
-                control_plane,
-                "--token-file",
-                (fleet.control_plane_dir() / "dataplane.token").string(),
-                "--state-dir",
-                folder.string(),
-                "--id",
-                "killed",
-                "--workers",
-                "1",
-                "--listen",
-                "127.0.0.1:0",
-                "--admin",
-                "127.0.0.1:0",
-            },
-            folder / "output"
-        );
+        return start_data_plane_process(fleet, "killed", control_plane);
     };
     auto port = [&](const char* which) {
         Result<std::string> text = read_file(folder / "addresses.json");
