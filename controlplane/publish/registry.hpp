@@ -27,8 +27,8 @@ class Publisher::Registry {
   public:
     using Id = std::uint64_t;
 
-    // A fleet that comes back at once passes at once; what comes on top is asked to wait, so that the
-    // loop has time for those who are in.
+    // A fleet that comes back at once passes at once; what comes on top is asked to wait, so that
+    // the loop has time for those who are in.
     static constexpr double kStreamBurst = 500;
     static constexpr double kStreamsPerSecond = 50;
     static constexpr std::size_t kStreamsMax = 5'000;

@@ -62,7 +62,8 @@ void Publisher::Registry::greet(Id id, Subscription& subscription, const v1::Hel
     send_head(subscription);
 }
 
-// Seen when the state directory has been restored from a copy. The data plane refuses what is older.
+// Seen when the state directory has been restored from a copy. The data plane refuses what is
+// older.
 void Publisher::Registry::note_ahead(Roster::Row& row, const v1::Hello& hello) {
     bool same_store = hello.applied().store_uuid() == head_.version.store_uuid();
     bool ahead = same_store && newer(hello.applied(), head_.version);
@@ -127,9 +128,7 @@ bool Publisher::Registry::refused(Id id, Subscription& subscription, const v1::H
 }
 
 // A crowd is spread over the time that it takes at this pace; one data plane in a loop waits alone.
-bool Publisher::Registry::too_many(
-    Id id, Subscription& subscription, const v1::Hello& hello
-) {
+bool Publisher::Registry::too_many(Id id, Subscription& subscription, const v1::Hello& hello) {
     SteadyTime now = steady_now();
     Roster::Row* row = roster_.find(hello.dp_id());
     if (row != nullptr && !row->streams.take(now)) {

@@ -39,8 +39,8 @@ class Subscription {
     // A refusal for a digest is answered once with every section in full.
     Answer refuse(const v1::Nack& nack);
 
-    // Counts one message that moves nothing (a heartbeat, an answer to nothing). False: so many come
-    // that they can only do harm.
+    // Counts one message that moves nothing (a heartbeat, an answer to nothing). False: so many
+    // come that they can only do harm.
     bool idle_talk(SteadyTime now);
 
     // The earliest time at which something has to be done about it.

@@ -68,7 +68,8 @@ void AdminService::shutdown() {
         stopping_ = true;
         for (const std::weak_ptr<EventFeed>& weak : feeds_) {
             auto feed = weak.lock();
-            if (feed) feed->finish({grpc::StatusCode::UNAVAILABLE, "the control plane is stopping"});
+            if (feed)
+                feed->finish({grpc::StatusCode::UNAVAILABLE, "the control plane is stopping"});
         }
         feeds_.clear();
     });

@@ -20,7 +20,8 @@ std::string cut(const std::string& text, std::size_t bytes_max) {
     bool whole = text.size() <= bytes_max && quoted.find("\xEF\xBF\xBD") == std::string::npos;
     if (whole) return text;
     std::string clean;
-    for (unsigned char c : text.substr(0, bytes_max)) clean.push_back(c < 0x80 ? static_cast<char>(c) : '?');
+    for (unsigned char c : text.substr(0, bytes_max))
+        clean.push_back(c < 0x80 ? static_cast<char>(c) : '?');
     if (text.size() > bytes_max) clean += "…";
     return clean;
 }
@@ -35,8 +36,7 @@ std::optional<Id> parse(std::string_view text) {
     std::size_t dash = text.find('-');
     if (dash == std::string_view::npos) return std::nullopt;
     auto read = [](std::string_view digits, std::uint64_t& into) {
-        auto [end, problem] =
-            std::from_chars(digits.data(), digits.data() + digits.size(), into);
+        auto [end, problem] = std::from_chars(digits.data(), digits.data() + digits.size(), into);
         return problem == std::errc() && end == digits.data() + digits.size();
     };
     if (!read(text.substr(0, dash), id.epoch) || !read(text.substr(dash + 1), id.number)) {
@@ -89,14 +89,14 @@ Result<EventRing::Place> EventRing::place(const std::string& since) const {
     if (!id) {
         return invalid(fmt::format("'{}' is not the id of an event, which looks like 3-17", since));
     }
-    bool given_out = id->epoch < epoch_ ||
-                     (id->epoch == epoch_ && id->number < first_ + events_.size());
+    bool given_out =
+        id->epoch < epoch_ || (id->epoch == epoch_ && id->number < first_ + events_.size());
     if (!given_out) return invalid(fmt::format("there is no event {} yet", since));
     if (id->epoch == epoch_) return Place{id->number + 1, std::nullopt};
     v1::EventGap gap;
     gap.set_detail(fmt::format(
-        "the control plane has been started anew since (epoch {}, now {}): later events of before are "
-        "in its log only",
+        "the control plane has been started anew since (epoch {}, now {}): what came after the "
+        "event is in its log only",
         id->epoch,
         epoch_
     ));

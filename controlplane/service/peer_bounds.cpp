@@ -9,11 +9,11 @@
 namespace balancer::controlplane {
 namespace {
 
-constexpr std::size_t kNameMax = 256;    // of a provider, a model, a build
+constexpr std::size_t kNameMax = 256;  // of a provider, a model, a build
 constexpr std::size_t kWordsMax = 1'024;
-constexpr int kErrorsMax = 50;           // of one answer
-constexpr int kSignalsMax = 200;         // of one report, as the protocol says
-constexpr int kCountersMax = 1'024;      // as many providers as a data plane has slots for
+constexpr int kErrorsMax = 50;       // of one answer
+constexpr int kSignalsMax = 200;     // of one report, as the protocol says
+constexpr int kCountersMax = 1'024;  // as many providers as a data plane has slots for
 constexpr std::size_t kDigestBytes = 32;
 // Nobody counts this far, and the sum over a thousand processes still fits.
 constexpr std::uint64_t kCountMax = std::uint64_t{1} << 48;

@@ -6,14 +6,14 @@
 
 namespace balancer::controlplane {
 
-// Pure functions. A data plane that keeps to the protocol never meets these bounds; what one that does
-// not sends is kept in rows, records and log lines, and must not grow there.
+// Pure functions. A data plane that keeps to the protocol never meets these bounds; what one that
+// does not sends is kept in rows, records and log lines, and must not grow there.
 
 // Texts and lists are cut.
 void bound(v1::SyncRequest& request);
 
-// Signals and counters beyond what one report may carry are dropped, and counters that no process can
-// have counted; texts are cut; times ahead of ours are now.
+// Signals and counters beyond what one report may carry are dropped, and counters that no process
+// can have counted; texts are cut; times ahead of ours are now.
 void bound(v1::ReportRequest& report, UnixMs now);
 
 }  // namespace balancer::controlplane

@@ -13,7 +13,8 @@ void set_server_options(grpc::ServerBuilder& builder) {
     builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
     // Data planes ping every 10 s; more than twice that is abuse.
     builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5'000);
-    // A connection that never becomes HTTP/2 must not hold its descriptor for the default two minutes.
+    // A connection that never becomes HTTP/2 must not hold its descriptor for the default two
+    // minutes.
     builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 10'000);
     // A data plane has three calls open, balancerctl one.
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 100);

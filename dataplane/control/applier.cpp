@@ -45,8 +45,7 @@ Applied Applier::apply(const v1::Update& update) {
     Applied applied;
     std::optional<Refusal> refusal = check_version(update.version());
     bool of_store = version_.store_uuid() == update.version().store_uuid();
-    bool repeat = holds_something() && of_store &&
-                  order_of(update.version()) == order_of(version_);
+    bool repeat = holds_something() && of_store && order_of(update.version()) == order_of(version_);
     if (!refusal && repeat) refusal = check_repeat(update);
     if (refusal) {
         applied.drop_stream = true;
@@ -71,8 +70,8 @@ Applied Applier::restore(const v1::Update& state) {
     }
     Applied applied;
     Refusal refusal{
-        v1::NACK_CODE_STALE, problem("version", "", "something is in force already, or it has none")
-    };
+        v1::NACK_CODE_STALE,
+        problem("version", "", "something is in force already, or it has none")};
     refuse(state, std::move(refusal), applied);
     return applied;
 }
@@ -174,8 +173,7 @@ std::optional<Applier::Refusal> Applier::check_repeat(const v1::Update& update) 
                     version_.epoch(),
                     version_.seq()
                 )
-            )
-        };
+            )};
     }
     return std::nullopt;
 }

@@ -24,7 +24,7 @@ struct Applied {
         health;                            // whole; with every accepted Update that is not a repeat
     std::vector<Quarantined> quarantined;  // with a snapshot
     std::string refusal;                   // words, when refused
-    std::string left_store;                // of the state from disk that this one takes the place of
+    std::string left_store;  // of the state from disk that this one takes the place of
 };
 
 // Sans-I/O; lives on the control thread. Holds the sections of the version in force, as bytes and

@@ -78,12 +78,7 @@ Control::Impl::Impl(ControlOptions options, ControlCallbacks callbacks, Log& log
           [this] { return std::uniform_real_distribution<double>(0, 1)(random_); }
       ),
       custody_(
-          loop_,
-          make_folder(),
-          applier_,
-          board_,
-          log,
-          [this](Applied& applied) { take(applied); }
+          loop_, make_folder(), applier_, board_, log, [this](Applied& applied) { take(applied); }
       ),
       reporter_(
           loop_, {options_.id, instance_id_, options_.token}, callbacks_.collect_totals, board_, log
@@ -211,8 +206,8 @@ void Control::Impl::log_snapshot(const Applied& applied) {
             LogLevel::kWarning,
             LogEvent::kNotice,
             fmt::format(
-                "the control plane is of store {}, the state from disk was of store {}: the control "
-                "plane is followed",
+                "the control plane is of store {}, the state from disk was of store {}: "
+                "the control plane is followed",
                 version.store_uuid(),
                 applied.left_store
             )

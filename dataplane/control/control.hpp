@@ -20,8 +20,8 @@ namespace balancer::dataplane {
 struct ControlOptions {
     std::vector<std::string> addresses;  // HOST:PORT of control planes, tried in turn
     std::string token;                   // of the DataPlane service
-    std::filesystem::path state_dir;  // of the last known good state; empty: none is kept
-    std::string id;                   // the replica's name
+    std::filesystem::path state_dir;     // of the last known good state; empty: none is kept
+    std::string id;                      // the replica's name
 };
 
 // Cumulative since the process started.
@@ -78,8 +78,8 @@ struct ControlStatus {
     std::uint64_t signals_dropped = 0;
     std::string stand_aside;  // why this data plane may be unready, by the control plane's leave; empty: it may not
     SnapshotSource source = SnapshotSource::kNone;
-    UnixMs restored_from = 0;  // when the state from disk was written; 0: it was not taken from there
-    UnixMs kept_at = 0;        // the last time the state was written to disk
+    UnixMs restored_from = 0;  // when the state from disk was written; 0: not from there
+    UnixMs kept_at = 0;  // the last time the state was written to disk
     std::uint64_t kept = 0;
     std::uint64_t keep_failures = 0;
     std::uint64_t kept_refused = 0;  // files that were of no use at the start

@@ -101,9 +101,9 @@ void LkgCustody::loaded(LkgFound found) {
         saved_at = state.saved_at;
         if (applied.accepted) break;
         const v1::Version& version = state.update.version();
-        found.refused.push_back(fmt::format(
-            "version ({}, {}): {}", version.epoch(), version.seq(), applied.refusal
-        ));
+        found.refused.push_back(
+            fmt::format("version ({}, {}): {}", version.epoch(), version.seq(), applied.refusal)
+        );
     }
     for (const std::string& words : found.refused) {
         log_.emit(
@@ -112,7 +112,8 @@ void LkgCustody::loaded(LkgFound found) {
             fmt::format(
                 "a last known good state on disk is not used: {}; {}",
                 words,
-                applied.accepted ? "an older one is" : "it is replaced when a control plane is heard"
+                applied.accepted ? "an older one is"
+                                 : "it is replaced when a control plane is heard"
             )
         );
     }

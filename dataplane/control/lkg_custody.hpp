@@ -24,8 +24,8 @@ struct LkgTimes {
 };
 
 // Lives on the control thread; the disk is used on a thread of its own, since an fsync may take
-// seconds, and the control plane is owed a heartbeat every two. The board and the log outlive this; it
-// outlives the loop's last run.
+// seconds, and the control plane is owed a heartbeat every two. The board and the log outlive this;
+// it outlives the loop's last run.
 //
 // What is held in memory is never replaced: the disk is asked only while nothing is.
 class LkgCustody {

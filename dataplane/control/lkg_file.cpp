@@ -57,8 +57,9 @@ class Reader {
         Number value = 0;
         std::string_view raw = bytes(sizeof(Number));
         for (std::size_t i = 0; i < raw.size(); ++i) {
-            value |= static_cast<Number>(static_cast<Number>(static_cast<unsigned char>(raw[i]))
-                                         << (8 * i));
+            value |= static_cast<Number>(
+                static_cast<Number>(static_cast<unsigned char>(raw[i])) << (8 * i)
+            );
         }
         return value;
     }
@@ -95,9 +96,8 @@ std::string encrypt(
     bool good =
         cipher &&
         EVP_EncryptInit_ex(cipher.get(), EVP_aes_256_gcm(), nullptr, key.data(), raw(nonce)) == 1 &&
-        EVP_EncryptUpdate(
-            cipher.get(), nullptr, &count, raw(aad), static_cast<int>(aad.size())
-        ) == 1 &&
+        EVP_EncryptUpdate(cipher.get(), nullptr, &count, raw(aad), static_cast<int>(aad.size())) ==
+            1 &&
         EVP_EncryptUpdate(
             cipher.get(), raw(out), &count, raw(content), static_cast<int>(content.size())
         ) == 1 &&
@@ -200,9 +200,9 @@ Result<LkgFile> open_lkg(std::string_view file, std::string_view dp_id, const Lk
         return invalid("it is cut short, or has something behind its end");
     }
     if (out.header.schema != kProtocolMajor) {
-        return invalid(fmt::format(
-            "it speaks protocol {}, this program {}", out.header.schema, kProtocolMajor
-        ));
+        return invalid(
+            fmt::format("it speaks protocol {}, this program {}", out.header.schema, kProtocolMajor)
+        );
     }
     if (out.header.dp_id != dp_id) {
         return invalid(fmt::format("it is that of data plane '{}'", out.header.dp_id));

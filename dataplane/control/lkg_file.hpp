@@ -40,8 +40,8 @@ struct LkgHeader {
     std::string store_uuid;
     std::uint64_t epoch = 0;
     std::uint64_t seq = 0;
-    std::uint32_t schema = 0;       // the protocol's major, which says what the content means
-    std::uint64_t generation = 0;   // grows with each file that a folder gets
+    std::uint32_t schema = 0;      // the protocol's major, which says what the content means
+    std::uint64_t generation = 0;  // grows with each file that a folder gets
     UnixMs saved_at = 0;
 };
 

@@ -1,5 +1,5 @@
-// Files of last known good state. As a file, no input opens but those that were sealed; as the content
-// of a file that opens, no input does harm.
+// Files of last known good state. As a file, no input opens but those that were sealed; as the
+// content of a file that opens, no input does harm.
 #include <algorithm>
 #include <array>
 

@@ -182,8 +182,18 @@ Target last_known_good_target() {
         "last_known_good",
         last_known_good,
         last_known_good_seeds(),
-        {std::string(1, '\0'), std::string(8, '\0'), "\xff\xff\xff\xff", "BALNCLKG", "dp1", "store",
-         "\x0a", "\x12", "\x1a", "\x22", "https://", "a"},
+        {std::string(1, '\0'),
+         std::string(8, '\0'),
+         "\xff\xff\xff\xff",
+         "BALNCLKG",
+         "dp1",
+         "store",
+         "\x0a",
+         "\x12",
+         "\x1a",
+         "\x22",
+         "https://",
+         "a"},
     };
 }
 

@@ -118,20 +118,19 @@ TEST_F(Events, FollowSeesDataPlanesComeAndGoAndGoesOnOverARestartWithTheGapTold)
     Said said;
     Shared shown;
     std::thread follower([&] {
-        said = ctl(
-            fleet,
-            {"-o",
-             "json",
-             "events",
-             "--follow",
-             "--count",
-             "3",
-             "--type",
-             "data_plane_connected",
-             "--type",
-             "data_plane_disconnected"},
-            shown
-        );
+        said =
+            ctl(fleet,
+                {"-o",
+                 "json",
+                 "events",
+                 "--follow",
+                 "--count",
+                 "3",
+                 "--type",
+                 "data_plane_connected",
+                 "--type",
+                 "data_plane_disconnected"},
+                shown);
     });
     fleet.add_data_plane();
     EXPECT_TRUE(Fleet::eventually([&] { return shown.holds("data_plane_connected"); }));
@@ -165,7 +164,8 @@ TEST_F(Events, OneDataPlaneIsShownInFull) {
     EXPECT_EQ(shown["behind_since_ms"], 0);
     EXPECT_GT(shown["acknowledged_at_ms"], 0);
     Said table = ctl(fleet, {"dataplanes", "get", "dp1"});
-    for (const char* word : {"in sync", "from the control plane", "last refusal", "build", "ready"}) {
+    for (const char* word :
+         {"in sync", "from the control plane", "last refusal", "build", "ready"}) {
         EXPECT_NE(table.out.find(word), std::string::npos) << word << "\n" << table.out;
     }
     Said unknown = ctl(fleet, {"dataplanes", "get", "dp9"});

@@ -197,8 +197,9 @@ TEST_F(Stress, AQuarantinedProviderIsShownWithItsReason) {
     for (std::vector<std::string> words :
          {std::vector<std::string>{"dataplanes", "list"}, {"dataplanes", "get", "picky"}}) {
         EXPECT_EQ(ctl(words), 0);
-        EXPECT_NE(said_.find("provider/spare: type: this build does not know it"), std::string::npos)
-            << said_;
+        EXPECT_NE(
+            said_.find("provider/spare: type: this build does not know it"), std::string::npos
+        ) << said_;
     }
 }
 

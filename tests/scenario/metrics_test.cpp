@@ -159,9 +159,9 @@ TEST_F(MetricsPages, NothingThatClientsChooseMakesANewSeries) {
         for (const auto& [label, value] : sample.labels) labels.insert(label);
     }
     EXPECT_EQ(
-        labels, (std::set<std::string>{
-            "failure", "id", "le", "outcome", "provider", "result", "source", "version"
-        })
+        labels,
+        (std::set<std::string>{
+            "failure", "id", "le", "outcome", "provider", "result", "source", "version"})
     );
 }
 

@@ -27,9 +27,8 @@ std::string yaml(const FakeProvider& a) {
 }  // namespace
 
 Stress::Stress() : fleet_(yaml(a_), {1, 1}) {
-    admin_ = v1::Admin::NewStub(
-        grpc::CreateChannel(grpc_address(), grpc::InsecureChannelCredentials())
-    );
+    admin_ =
+        v1::Admin::NewStub(grpc::CreateChannel(grpc_address(), grpc::InsecureChannelCredentials()));
 }
 
 std::uint16_t Stress::grpc_port() const {

@@ -1,5 +1,5 @@
-// A control plane under bad data planes, beside one good one, and the questions that every such test
-// asks.
+// A control plane under bad data planes, beside one good one, and the questions that every such
+// test asks.
 #pragma once
 
 #include <gtest/gtest.h>

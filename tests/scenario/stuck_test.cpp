@@ -80,7 +80,8 @@ TEST_F(Stress, AStoppedProcessIsLeftAndComesBackWhenItIsWoken) {
     EXPECT_TRUE(Fleet::eventually([&] { return view("stopped").in_sync(); }));
 }
 
-// Each kernel holds its end, and nothing passes any more: both programs see it by what they do not hear.
+// Each kernel holds its end, and nothing passes any more: both programs see it by what they do not
+// hear.
 TEST_F(Stress, AHalfOpenConnectionIsLeftByBothAndReplaced) {
     TcpRelay relay(grpc_port());
     auto child = start_data_plane_process(fleet_, "far", relay.address());

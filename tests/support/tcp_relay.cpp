@@ -45,7 +45,8 @@ struct Pair {
     std::size_t number;
 };
 
-// Until an end, which is passed on, or until the connection is frozen: then neither side hears more.
+// Until an end, which is passed on, or until the connection is frozen: then neither side hears
+// more.
 net::awaitable<void> pump(std::shared_ptr<Pair> pair, Socket* from, Socket* to) {
     std::array<char, 16'384> block;
     for (;;) {

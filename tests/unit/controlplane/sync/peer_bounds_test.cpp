@@ -12,7 +12,8 @@ TEST(PeerBounds, LeaveAloneWhatAGoodDataPlaneSays) {
     v1::SyncRequest hello;
     hello.mutable_hello()->set_dp_id("dp1");
     hello.mutable_hello()->set_build("0.1.0");
-    hello.mutable_hello()->mutable_applied()->set_store_uuid("7068ed7e-9a6b-465a-9723-8906b1b6dda5");
+    hello.mutable_hello()->mutable_applied()->set_store_uuid("7068ed7e-9a6b-465a-9723-8906b1b6dda5"
+    );
     (*hello.mutable_hello()->mutable_section_sha256())[1] = std::string(32, 'd');
     v1::SyncRequest before = hello;
     bound(hello);

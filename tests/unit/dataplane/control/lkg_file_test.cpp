@@ -26,7 +26,8 @@ std::string why(std::string_view file, std::string_view dp_id = "dp1", const Lkg
 }
 
 TEST(LkgFile, OpensAsItWasSealed) {
-    for (const std::string& content : {std::string(), std::string("x"), std::string(100'000, 'y')}) {
+    for (const std::string& content :
+         {std::string(), std::string("x"), std::string(100'000, 'y')}) {
         Result<LkgFile> opened = open_lkg(sealed(content), "dp1", key());
         ASSERT_TRUE(opened) << opened.error().text();
         EXPECT_EQ(opened->content, content);
