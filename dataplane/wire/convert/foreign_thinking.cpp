@@ -1,6 +1,7 @@
 #include "dataplane/wire/convert/foreign_thinking.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <optional>
 
 #include "dataplane/wire/convert/answer_to_anthropic.hpp"
@@ -161,6 +162,12 @@ void cut_turns(const std::vector<Turn>& turns, ThinkingCuts& found) {
 }
 
 }  // namespace
+
+bool may_hold_converted_thinking(std::string_view body) {
+    return ::memmem(
+               body.data(), body.size(), kConvertedSignature.data(), kConvertedSignature.size()
+           ) != nullptr;
+}
 
 Result<ThinkingCuts> find_foreign_thinking(
     JsonReader& reader, std::string_view body, ForeignThinking which

@@ -35,6 +35,9 @@ struct ThinkingCuts {
     bool thinking_off = false;
 };
 
+// A quick look for what kConverted would cut: false is certain.
+bool may_hold_converted_thinking(std::string_view body);
+
 // `body` has kBodyPadding readable bytes behind it.
 Result<ThinkingCuts> find_foreign_thinking(
     JsonReader& reader, std::string_view body, ForeignThinking which

@@ -58,6 +58,12 @@ TEST(ForeignThinking, OnlyWhatWasMadeHereGoesAndNoOtherByte) {
     EXPECT_TRUE(cut(native).cuts.cuts.empty());
 }
 
+TEST(ForeignThinking, AQuickLookTellsWhetherThereIsAny) {
+    EXPECT_TRUE(may_hold_converted_thinking(with(assistant(kOurs))));
+    EXPECT_FALSE(may_hold_converted_thinking(with(assistant(kTheirs))));
+    EXPECT_FALSE(may_hold_converted_thinking(""));
+}
+
 TEST(ForeignThinking, OrEveryOneOfThem) {
     Outcome outcome =
         cut(with(kAsk + "," + assistant(kTheirs + "," + kText + "," + kRedacted) + "," + kAsk),

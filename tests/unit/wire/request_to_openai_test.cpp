@@ -1,66 +1,10 @@
-#include "dataplane/wire/convert/request_to_openai.hpp"
-
-#include "tests/unit/wire/convert_fixture.hpp"
+#include "tests/unit/wire/request_to_openai_fixture.hpp"
 
 namespace balancer::wire::convert {
 namespace {
 
-using nlohmann::json;
-
-struct Outcome {
-    bool good = false;
-    bool capable = true;
-    std::string error;
-    std::string bytes;
-    json body;
-    std::vector<std::string> notes;
-    ToolNames names;
-};
-
-Outcome convert(std::string_view text, const Capabilities& takes = {}, bool stream = false) {
-    PaddedBody body(text);
-    Outcome outcome;
-    ToOpenaiOptions options{"gpt-x", stream, takes};
-    outcome.bytes = "before";
-    Result<RequestConversion> done =
-        request_to_openai(test_reader(), body.view, options, outcome.bytes);
-    outcome.good = done.has_value();
-    if (!done) {
-        EXPECT_EQ(outcome.bytes, "before") << "nothing is appended when it fails";
-        outcome.error = done.error().text();
-        outcome.capable = !is_not_capable(done.error());
-        return outcome;
-    }
-    outcome.bytes.erase(0, 6);
-    outcome.body = parse(outcome.bytes);
-    outcome.notes = done->notes.list();
-    outcome.names = done->tool_names;
-    return outcome;
-}
-
-bool notes(const Outcome& outcome, std::string_view text) {
-    for (const std::string& note : outcome.notes) {
-        if (note.find(text) != std::string::npos) return true;
-    }
-    return false;
-}
-
-std::string with_messages(const std::string& messages) {
-    return R"({"model":"m","max_tokens":10,"messages":[)" + messages + "]}";
-}
-
-json messages_of(const std::string& messages, const Capabilities& takes = {}) {
-    Outcome outcome = convert(with_messages(messages), takes);
-    EXPECT_TRUE(outcome.good) << outcome.error;
-    return outcome.body["messages"];
-}
-
-std::string why(const std::string& messages, const Capabilities& takes = {}) {
-    return convert(with_messages(messages), takes).error;
-}
-
 TEST(RequestToOpenai, CarriesEverySettingOver) {
-    Outcome outcome = convert(
+    RequestOutcome outcome = convert(
         R"({"max_tokens":1024,"model":"claude","system":"be brief","temperature":0.70,"top_p":1.0,"top_k":5,
             "stop_sequences":["a","\n\u0041"],"metadata":{"user_id":"u\u0031"},"stream":false,
             "messages":[{"role":"user","content":"hi \u00e9 \ud83d\ude00 \"q\""}]})",
@@ -91,7 +35,7 @@ TEST(RequestToOpenai, FollowsTheProvidersCapabilities) {
     takes.top_k = true;
     takes.sampling = false;
     takes.stream_usage = false;
-    Outcome outcome = convert(body, takes, true);
+    RequestOutcome outcome = convert(body, takes, true);
     EXPECT_EQ(outcome.body["max_completion_tokens"], 32768);
     EXPECT_FALSE(outcome.body.contains("max_tokens"));
     EXPECT_EQ(outcome.body["top_k"], 5);
@@ -113,7 +57,7 @@ TEST(RequestToOpenai, ThinkingBecomesEffortWhereTheProviderTakesIt) {
     auto effort = [](const std::string& settings, bool takes) {
         Capabilities capabilities;
         capabilities.reasoning_effort = takes;
-        Outcome outcome = convert(
+        RequestOutcome outcome = convert(
             "{" + settings + R"(,"messages":[{"role":"user","content":"x"}]})", capabilities
         );
         return outcome.body.value(
@@ -140,7 +84,7 @@ TEST(RequestToOpenai, ThinkingBecomesEffortWhereTheProviderTakesIt) {
 }
 
 TEST(RequestToOpenai, SystemBlocksBecomeOneMessageWithoutTheAttribution) {
-    Outcome outcome =
+    RequestOutcome outcome =
         convert(R"({"system":[{"type":"text","text":"x-anthropic-billing-header: cc_version=1;"},
         {"type":"text","text":"one","cache_control":{"type":"ephemeral"}},{"type":"text","text":"two"}],
         "messages":[{"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]},
@@ -180,7 +124,7 @@ TEST(RequestToOpenai, ImagesOfBothKinds) {
         {"type":"image_url","image_url":{"url":"https://x.example/a.png"}}])"));
     Capabilities takes;
     takes.images = false;
-    Outcome refused = convert(with_messages(images), takes);
+    RequestOutcome refused = convert(with_messages(images), takes);
     EXPECT_FALSE(refused.capable);
     EXPECT_EQ(
         refused.error, "messages.0.content.1: \"image\" blocks are not taken by this provider"
@@ -196,7 +140,7 @@ TEST(RequestToOpenai, ImagesOfBothKinds) {
 TEST(RequestToOpenai, DocumentsAreTakenOrRefusedByName) {
     std::string pdf =
         R"({"role":"user","content":[{"type":"document","title":"d.pdf","source":{"type":"base64","media_type":"application/pdf","data":"JVBE"}}]})";
-    Outcome refused = convert(with_messages(pdf));
+    RequestOutcome refused = convert(with_messages(pdf));
     EXPECT_FALSE(refused.capable);
     EXPECT_EQ(
         refused.error, "messages.0.content.0: \"document\" blocks are not taken by this provider"
@@ -227,183 +171,6 @@ TEST(RequestToOpenai, DocumentsAreTakenOrRefusedByName) {
     );
 }
 
-TEST(RequestToOpenai, ToolsAndChoices) {
-    auto with = [](const std::string& choice, const Capabilities& takes = {}) {
-        return convert(
-            R"({"messages":[{"role":"user","content":"x"}],"tools":[{"name":"Bash","description":"runs \"it\"",
-            "input_schema":{"type":"object","properties":{"n":{"type":"number","exclusiveMinimum":0.0}}},"cache_control":{"type":"ephemeral"}},
-            {"type":"custom","name":"Plain","strict":true,"input_schema":{}}],"tool_choice":)" +
-                choice + "}",
-            takes
-        );
-    };
-    Outcome outcome = with(R"({"type":"any","disable_parallel_tool_use":true})");
-    ASSERT_TRUE(outcome.good) << outcome.error;
-    EXPECT_EQ(
-        outcome.body["tools"],
-        json::parse(R"([{"type":"function","function":{"name":"Bash","description":"runs \"it\"",
-        "parameters":{"type":"object","properties":{"n":{"type":"number","exclusiveMinimum":0.0}}}}},
-        {"type":"function","function":{"name":"Plain","description":"","parameters":{"type":"object","properties":{}},"strict":true}}])"
-        )
-    );
-    EXPECT_NE(outcome.bytes.find("\"exclusiveMinimum\":0.0"), std::string::npos);
-    EXPECT_EQ(outcome.body["tool_choice"], "required");
-    EXPECT_EQ(outcome.body["parallel_tool_calls"], false);
-    EXPECT_EQ(with(R"({"type":"auto"})").body["tool_choice"], "auto");
-    EXPECT_EQ(with(R"({"type":"none"})").body["tool_choice"], "none");
-    EXPECT_EQ(
-        with(R"({"type":"tool","name":"Bash"})").body["tool_choice"],
-        json::parse(R"({"type":"function","function":{"name":"Bash"}})")
-    );
-    Capabilities takes;
-    takes.parallel_tools = false;
-    EXPECT_TRUE(notes(
-        with(R"({"type":"any","disable_parallel_tool_use":true})", takes),
-        "disable_parallel_tool_use"
-    ));
-    takes.tools = false;
-    EXPECT_FALSE(with("null", takes).capable);
-}
-
-TEST(RequestToOpenai, SchemasGetWhatOpenaiWantsOfThem) {
-    auto parameters = [](const std::string& schema) {
-        Outcome outcome = convert(
-            R"({"messages":[{"role":"user","content":"x"}],"tools":[{"name":"a","input_schema":)" +
-            schema + "}]}"
-        );
-        return outcome.body["tools"][0]["function"]["parameters"];
-    };
-    json least = json::parse(R"({"type":"object","properties":{}})");
-    for (const char* schema :
-         {"{}",
-          "{ \n }",
-          R"({"type":"object"})",
-          R"({"properties":{} })",
-          R"({"type":"object","properties":{}})"}) {
-        EXPECT_EQ(parameters(schema), least) << schema;
-    }
-    EXPECT_EQ(
-        parameters(R"({"additionalProperties":false , "type":"object" })"),
-        json::parse(R"({"additionalProperties":false,"type":"object","properties":{}})")
-    );
-}
-
-TEST(RequestToOpenai, ServerToolsAndMcpAreForAnotherProvider) {
-    Outcome search = convert(
-        R"({"messages":[{"role":"user","content":"x"}],"tools":[{"name":"a"},{"type":"web_search_20250305","name":"web_search","max_uses":8}]})"
-    );
-    EXPECT_FALSE(search.capable);
-    EXPECT_NE(search.error.find("tools.1: \"web_search_20250305\""), std::string::npos)
-        << search.error;
-    EXPECT_FALSE(
-        convert(R"({"messages":[{"role":"user","content":"x"}],"mcp_servers":[{"type":"url"}]})")
-            .capable
-    );
-    EXPECT_TRUE(
-        convert(R"({"messages":[{"role":"user","content":"x"}],"mcp_servers":[],"tools":[]})").good
-    );
-}
-
-TEST(RequestToOpenai, DeferredToolsComeWhenTheyAreReferredTo) {
-    std::string tools =
-        R"("tools":[{"name":"ToolSearch","input_schema":{}},{"name":"WebSearch","input_schema":{},"defer_loading":true},
-        {"name":"DeferredToolPlaceholder","input_schema":{},"defer_loading":true}])";
-    std::string first = R"({"role":"user","content":"x"})";
-    std::string later =
-        first +
-        R"(,{"role":"assistant","content":[{"type":"tool_use","id":"t","name":"ToolSearch","input":{"query":"q"}}]},
-        {"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":[{"type":"tool_reference","tool_name":"WebSearch"}]},{"type":"text","text":"Tool loaded."}]})";
-    auto names = [](const Outcome& outcome) {
-        std::string all;
-        for (const json& tool : outcome.body["tools"])
-            all += tool["function"]["name"].get<std::string>() + " ";
-        return all;
-    };
-    EXPECT_EQ(names(convert("{" + tools + R"(,"messages":[)" + first + "]}")), "ToolSearch ");
-    Outcome outcome = convert("{" + tools + R"(,"messages":[)" + later + "]}");
-    EXPECT_EQ(names(outcome), "ToolSearch WebSearch ");
-    EXPECT_EQ(
-        outcome.body["messages"][2],
-        json::parse(
-            R"({"role":"tool","tool_call_id":"t","content":"Tool WebSearch is now available."})"
-        )
-    );
-    std::string searching =
-        R"({"tools":[{"type":"tool_search_tool_regex_20251119","name":"s"},{"name":"D","defer_loading":true}],"messages":[)" +
-        first + "]}";
-    EXPECT_EQ(names(convert(searching)), "D ");
-}
-
-TEST(RequestToOpenai, LongToolNamesAreCutTheSameEverywhere) {
-    std::string name = "mcp__server__" + std::string(70, 'n');
-    Outcome outcome = convert(
-        R"({"tools":[{"name":")" + name + R"("}],"tool_choice":{"type":"tool","name":")" + name +
-        R"("},"messages":[{"role":"user","content":"x"},{"role":"assistant","content":[{"type":"tool_use","id":"t","name":")" +
-        name +
-        R"(","input":{}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"t"}]}]})"
-    );
-    ASSERT_TRUE(outcome.good) << outcome.error;
-    std::string sent = outcome.body["tools"][0]["function"]["name"];
-    EXPECT_EQ(sent.size(), 64U);
-    EXPECT_EQ(outcome.body["tool_choice"]["function"]["name"], sent);
-    EXPECT_EQ(outcome.body["messages"][1]["tool_calls"][0]["function"]["name"], sent);
-    EXPECT_EQ(outcome.names.from_openai(sent), name);
-}
-
-TEST(RequestToOpenai, ParallelResultsStandNextToTheirCallsInTheirOrder) {
-    json messages = messages_of(R"({"role":"user","content":"go"},
-        {"role":"assistant","content":[{"type":"thinking","thinking":"hm","signature":"s"},{"type":"text","text":"I will."},
-          {"type":"tool_use","id":"a","name":"Bash","input":{"command":"cat \"x\"","n":1.50}},{"type":"tool_use","id":"b","name":"Read","input":{}}]},
-        {"role":"user","content":[{"tool_use_id":"b","type":"tool_result","content":"B"},{"type":"text","text":"and"},
-          {"type":"tool_result","content":[{"type":"text","text":"A1"},{"type":"text","text":"A2"}],"is_error":true,"tool_use_id":"a","cache_control":{"type":"ephemeral"}}]})"
-    );
-    ASSERT_EQ(messages.size(), 5U) << messages.dump(1);
-    EXPECT_EQ(messages[1], json::parse(R"({"role":"assistant","content":"I will.","tool_calls":[
-        {"id":"a","type":"function","function":{"name":"Bash","arguments":"{\"command\":\"cat \\\"x\\\"\",\"n\":1.50}"}},
-        {"id":"b","type":"function","function":{"name":"Read","arguments":"{}"}}]})"));
-    EXPECT_EQ(
-        messages[2], json::parse(R"({"role":"tool","tool_call_id":"a","content":"Error: A1\nA2"})")
-    );
-    EXPECT_EQ(messages[3], json::parse(R"({"role":"tool","tool_call_id":"b","content":"B"})"));
-    EXPECT_EQ(messages[4], json::parse(R"({"role":"user","content":"and"})"));
-}
-
-TEST(RequestToOpenai, ResultsSpreadOverTurnsAndOrphansAreRepaired) {
-    Outcome outcome = convert(with_messages(
-        R"({"role":"user","content":[{"type":"tool_result","tool_use_id":"b","content":"too early"}]},
-        {"role":"assistant","content":[{"type":"tool_use","id":"a","name":"A","input":{}},{"type":"tool_use","id":"b","name":"B","input":{}},{"type":"tool_use","id":"c","name":"C"}]},
-        {"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":"ra"}]},
-        {"role":"system","content":"s"},
-        {"role":"user","content":[{"type":"tool_result","tool_use_id":"c","content":""},{"type":"tool_result","tool_use_id":"x","content":"orphan"}]},
-        {"role":"user","content":"on"})"
-    ));
-    ASSERT_TRUE(outcome.good) << outcome.error;
-    const json& messages = outcome.body["messages"];
-    ASSERT_EQ(messages.size(), 6U) << messages.dump(1);
-    EXPECT_EQ(messages[1]["tool_call_id"], "a");
-    EXPECT_EQ(messages[2]["tool_call_id"], "b");
-    EXPECT_NE(messages[2]["content"].get<std::string>().find("Error"), std::string::npos);
-    EXPECT_EQ(messages[3], json::parse(R"({"role":"tool","tool_call_id":"c","content":""})"));
-    EXPECT_EQ(messages[4]["role"], "system");
-    EXPECT_EQ(messages[5]["content"], "on");
-    EXPECT_TRUE(notes(outcome, "tool_result: without its call"));
-    EXPECT_TRUE(notes(outcome, "tool_use: without a result"));
-}
-
-TEST(RequestToOpenai, AnImageInAResultFollowsAllResults) {
-    json messages = messages_of(
-        R"({"role":"assistant","content":[{"type":"tool_use","id":"a","name":"Read","input":{}},{"type":"tool_use","id":"b","name":"Read","input":{}}]},
-        {"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":[{"type":"image","source":{"type":"base64","data":"QQ==","media_type":"image/png"}}]},
-        {"type":"tool_result","tool_use_id":"b"},{"type":"text","text":"t"}]})"
-    );
-    ASSERT_EQ(messages.size(), 5U) << messages.dump(1);
-    EXPECT_NE(messages[1]["content"], "");
-    EXPECT_EQ(messages[2]["content"], "");
-    EXPECT_EQ(messages[3]["role"], "user");
-    EXPECT_EQ(messages[3]["content"][1]["image_url"]["url"], "data:image/png;base64,QQ==");
-    EXPECT_EQ(messages[4]["content"], "t");
-}
-
 TEST(RequestToOpenai, ThinkingIsLeftOutOrGivenAsReasoning) {
     std::string turns =
         R"({"role":"user","content":"x"},{"role":"assistant","content":[{"type":"thinking","thinking":"only \u0041","signature":"s"}]},
@@ -420,7 +187,7 @@ TEST(RequestToOpenai, ThinkingIsLeftOutOrGivenAsReasoning) {
 }
 
 TEST(RequestToOpenai, WhatTheFutureBringsIsDroppedAndNoted) {
-    Outcome outcome = convert(
+    RequestOutcome outcome = convert(
         R"({"messages":[{"role":"user","content":"x","extra":{"a":[1]}}],"context_management":{"edits":[]},
         "safeguards":[{"type":"x"}],"a strange \u0041 name":1,"output_config":{"new":[1]},"thinking":{"type":"new"}})"
     );
@@ -480,27 +247,11 @@ TEST(RequestToOpenai, SaysWhatIsWrongInTheApisWords) {
     );
 }
 
-// In linear time: searching through all results or names for each call would be seen in how long this takes.
-TEST(RequestToOpenai, ManyCallsAndLongNamesAreNoBurden) {
-    std::string calls;
-    std::string results;
-    for (int i = 0; i < 20'000; ++i) {
-        std::string comma = i == 0 ? "" : ",";
-        calls += comma + R"({"type":"tool_use","id":"same","name":")" + std::to_string(i) +
-                 std::string(70, 'n') + "\"}";
-        results += comma + R"({"type":"tool_result","tool_use_id":"same"})";
-    }
-    Outcome outcome = convert(with_messages(
-        R"({"role":"assistant","content":[)" + calls + R"(]},{"role":"user","content":[)" +
-        results + "]}"
-    ));
-    ASSERT_TRUE(outcome.good) << outcome.error;
-    EXPECT_EQ(outcome.body["messages"].size(), 20'001U);
-}
-
+// In linear time: searching through all results or names for each call would be seen in how long
+// this takes.
 TEST(RequestToOpenai, ALongUserIdIsCutBetweenLetters) {
     std::string id(63, 'a');
-    Outcome outcome = convert(
+    RequestOutcome outcome = convert(
         R"({"messages":[{"role":"user","content":"x"}],"metadata":{"user_id":")" + id +
         R"(\u00e9z"}})"
     );

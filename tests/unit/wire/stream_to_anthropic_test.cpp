@@ -1,86 +1,10 @@
-#include "dataplane/wire/convert/stream_to_anthropic.hpp"
-
-#include <algorithm>
-
-#include "tests/support/event_sequence.hpp"
-#include "tests/unit/wire/convert_fixture.hpp"
+#include "tests/unit/wire/stream_to_anthropic_fixture.hpp"
 
 namespace balancer::wire::convert {
 namespace {
 
-using nlohmann::json;
-using tests::SequenceCheck;
-
-ToAnthropicOptions options() {
-    return {"msg_1", "claude", {}, "bal_1", 5};
-}
-
-struct Outcome {
-    std::string out;
-    StreamState state;
-};
-
-Outcome feed(std::string_view stream, std::size_t piece = std::string_view::npos) {
-    StreamToAnthropic converter(test_reader(), options());
-    Outcome run;
-    for (std::size_t at = 0; at < stream.size(); at += std::min(piece, stream.size())) {
-        converter.feed(stream.substr(at, piece), run.out);
-    }
-    converter.end(run.out);
-    run.state = converter.state();
-    return run;
-}
-
-std::string event(const std::string& data) {
-    return "data: " + data + "\n\n";
-}
-
-std::string delta(const std::string& members, const std::string& finish = "null") {
-    return event(
-        R"({"id":"c","object":"chat.completion.chunk","created":1,"model":"g","choices":[{"index":0,"delta":{)" +
-        members + R"(},"logprobs":null,"finish_reason":)" + finish + "}]}"
-    );
-}
-
-std::string call(const std::string& members) {
-    return delta(R"("tool_calls":[)" + members + "]");
-}
-
-const std::string kDone = "data: [DONE]\n\n";
-const std::string kRole = delta(R"("role":"assistant","content":"","refusal":null)");
-const std::string kUsage = event(
-    R"({"id":"c","choices":[],"usage":{"prompt_tokens":30,"completion_tokens":9,"prompt_tokens_details":{"cached_tokens":20}}})"
-);
-
-std::string finish(const std::string& reason) {
-    return delta("", "\"" + reason + "\"") + kUsage + kDone;
-}
-
-// The message that a client puts together; a fault of the test when the stream is not whole.
-json message_of(const std::string& stream) {
-    Outcome run = feed(stream);
-    SequenceCheck check;
-    EXPECT_EQ(check.check(run.out), "") << run.out;
-    EXPECT_TRUE(check.is_whole()) << run.out << run.state.error.message;
-    EXPECT_TRUE(run.state.finished);
-    return check.message();
-}
-
-const std::string kLong =
-    ": OPENROUTER PROCESSING\n\n" + kRole + delta(R"("reasoning_content":"let me \u00e9 think")") +
-    delta(R"("reasoning_content":" more","content":"")") + delta(R"("content":"Hello \"w")") +
-    delta("\"content\":\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\\ud83d\"") +
-    delta(R"("content":"\ude00\n","vendor":{"x":[1]})") +
-    call(
-        R"({"index":0,"id":"call_aaaaaaaa","type":"function","function":{"name":"Bash","arguments":""}})"
-    ) +
-    call(R"({"index":0,"function":{"arguments":"{\"command\":"}})") +
-    call(R"({"index":0,"function":{"arguments":"\"ls \\\"x\\\"\"}"}})") +
-    call(R"({"index":1,"id":"call_bbbbbbbb","function":{"name":"Read","arguments":"{}"}})") +
-    finish("tool_calls");
-
 TEST(StreamToAnthropic, TheExactEventsOfAnAnswer) {
-    Outcome run = feed(kRole + delta(R"("content":"Hi")") + finish("stop"));
+    StreamOutcome run = feed(kRole + delta(R"("content":"Hi")") + finish("stop"));
     EXPECT_EQ(
         run.out,
         "event: message_start\ndata: "
@@ -106,7 +30,7 @@ TEST(StreamToAnthropic, TheExactEventsOfAnAnswer) {
 }
 
 TEST(StreamToAnthropic, EverySplitAndBothLineEndsGiveTheSameEvents) {
-    Outcome whole = feed(kLong);
+    StreamOutcome whole = feed(kLong);
     SequenceCheck check;
     EXPECT_EQ(check.check(whole.out.substr(0, 0)), "");
     ASSERT_TRUE(whole.state.finished);
@@ -153,152 +77,6 @@ TEST(StreamToAnthropic, ThinkingTextAndToolsInTurn) {
     );
 }
 
-TEST(StreamToAnthropic, ArgumentsOfTheOpenCallGoOutAtOnce) {
-    StreamToAnthropic converter(test_reader(), options());
-    std::string out;
-    converter.feed(
-        call(R"({"index":0,"id":"call_aaaaaaaa","function":{"name":"Bash","arguments":"{\"a\""}})"),
-        out
-    );
-    EXPECT_TRUE(converter.state().begun);
-    EXPECT_NE(out.find(R"("partial_json":"{\"a\"")"), std::string::npos) << out;
-}
-
-TEST(StreamToAnthropic, InterleavedCallsAreEachWhole) {
-    json content = message_of(
-        call(
-            R"({"index":0,"id":"call_aaaaaaaa","function":{"name":"A","arguments":"{\"x\":"}},{"index":1,"id":"call_bbbbbbbb","function":{"name":"B","arguments":"{\"y\""}})"
-        ) +
-        call(R"({"index":2,"id":"call_cccccccc","function":{"name":"C","arguments":"{\"z\":3}"}})"
-        ) +
-        call(
-            R"({"index":1,"function":{"arguments":":2"}},{"index":0,"function":{"arguments":"1}"}})"
-        ) +
-        delta(R"("content":"said between")") + call(R"({"index":1,"function":{"arguments":"}"}})") +
-        finish("tool_calls")
-    )["content"];
-    ASSERT_EQ(content.size(), 4U) << content.dump(1);
-    std::string all;
-    for (const json& block : content)
-        all += block["type"] == "text"
-                   ? "text "
-                   : block["name"].get<std::string>() + block["input"].dump() + " ";
-    EXPECT_EQ(all, "A{\"x\":1} text B{\"y\":2} C{\"z\":3} ");
-}
-
-TEST(StreamToAnthropic, TextInsideOfAnUnfinishedCallComesBehindIt) {
-    json content = message_of(
-        call(R"({"index":0,"id":"call_aaaaaaaa","function":{"name":"A","arguments":"{\"x\":"}})") +
-        delta(R"("content":"aside","reasoning":"why")") +
-        call(R"({"index":0,"function":{"arguments":"1}"}})") + finish("tool_calls")
-    )["content"];
-    ASSERT_EQ(content.size(), 3U) << content.dump(1);
-    EXPECT_EQ(content[0]["input"]["x"], 1);
-    EXPECT_EQ(content[1]["thinking"], "why");
-    EXPECT_EQ(content[2]["text"], "aside");
-}
-
-TEST(StreamToAnthropic, FragmentsBeforeANameAreKept) {
-    json content = message_of(
-        call(R"({"index":0,"function":{"arguments":"{\"x\""}})") +
-        call(R"({"index":0,"function":{"arguments":":1"}})") +
-        call(R"({"index":0,"id":"call_aaaaaaaa","function":{"name":"A"}})") +
-        call(R"({"index":0,"function":{"arguments":"}"}})") + finish("tool_calls")
-    )["content"];
-    ASSERT_EQ(content.size(), 1U);
-    EXPECT_EQ(content[0]["input"], json::parse(R"({"x":1})"));
-    // Until the end without a name: no call.
-    EXPECT_EQ(
-        message_of(
-            call(R"({"index":0,"function":{"arguments":"{}"}})") + finish("tool_calls")
-        )["content"]
-            .size(),
-        0U
-    );
-}
-
-TEST(StreamToAnthropic, ServersThatNumberNothingOrAllAlike) {
-    auto names = [](const std::string& calls) {
-        json content = message_of(calls + finish("stop"))["content"];
-        std::string all;
-        for (const json& block : content) {
-            all += block["name"].get<std::string>() + block["input"].dump() + " ";
-        }
-        return all;
-    };
-    EXPECT_EQ(
-        names(call(
-            R"({"index":0,"id":"call_aaaaaaaa","function":{"name":"A","arguments":"{\"x\":1}"}},{"index":0,"id":"call_bbbbbbbb","function":{"name":"B","arguments":"{\"y\":2}"}})"
-        )),
-        "A{\"x\":1} B{\"y\":2} "
-    );
-    EXPECT_EQ(
-        names(
-            call(R"({"id":"call_aaaaaaaa","function":{"name":"A","arguments":"{"}})") +
-            call(R"({"function":{"arguments":"}"}})") +
-            call(R"({"id":"call_bbbbbbbb","function":{"name":"B","arguments":"{}"}})")
-        ),
-        "A{} B{} "
-    );
-    EXPECT_EQ(
-        names(call(
-            R"({"function":{"name":"A","arguments":"{\"x\":1}"}},{"function":{"name":"B","arguments":{"y":2}}})"
-        )),
-        "A{\"x\":1} B{\"y\":2} "
-    );
-    EXPECT_EQ(
-        names(
-            delta(R"("function_call":{"name":"F","arguments":"{\"x\""})") +
-            delta(R"("function_call":{"arguments":":1}"})")
-        ),
-        "F{\"x\":1} "
-    );
-    // The name again with every fragment.
-    EXPECT_EQ(
-        names(
-            call(R"({"index":0,"id":"call_aaaaaaaa","function":{"name":"A","arguments":"{"}})") +
-            call(R"({"index":0,"id":"call_aaaaaaaa","function":{"name":"A","arguments":"}"}})")
-        ),
-        "A{} "
-    );
-}
-
-TEST(StreamToAnthropic, ArgumentsAreAnObjectWhateverComes) {
-    auto input = [](const std::string& arguments) {
-        return message_of(
-            call(
-                R"({"index":0,"id":"call_aaaaaaaa","function":{"name":"A","arguments":)" +
-                arguments + "}}"
-            ) +
-            finish("tool_calls")
-        )["content"][0]["input"];
-    };
-    EXPECT_EQ(input("null"), json::object());
-    EXPECT_EQ(input(R"("")"), json::object());
-    EXPECT_EQ(input(R"(" \n")"), json::object());
-    EXPECT_EQ(input(R"("null")"), json::object());
-    EXPECT_EQ(input(R"(" {\"a\":1} ")"), json::parse(R"({"a":1})"));
-    EXPECT_EQ(input(R"("[1]")"), json::parse(R"({"value":[1]})"));
-    EXPECT_EQ(input(R"("nonsense")"), json::parse(R"({"error_parsing_arguments":"nonsense"})"));
-    Outcome run = feed(
-        call(R"({"index":0,"id":"call_aaaaaaaa","function":{"name":"A","arguments":"{\"a\":"}})") +
-        finish("tool_calls")
-    );
-    EXPECT_EQ(run.state.fault, StreamFault::kBadArguments);
-    SequenceCheck check;
-    EXPECT_EQ(check.check(run.out), "");
-    EXPECT_EQ(check.error()["type"], "api_error");
-    // Cut at its length, an answer ends as Anthropic's own does.
-    run = feed(
-        call(R"({"index":0,"id":"call_aaaaaaaa","function":{"name":"A","arguments":"{\"a\":"}})") +
-        finish("length")
-    );
-    SequenceCheck at_length;
-    EXPECT_EQ(at_length.check(run.out), "");
-    EXPECT_TRUE(at_length.has_broken_input());
-    EXPECT_EQ(at_length.message()["stop_reason"], "max_tokens");
-}
-
 TEST(StreamToAnthropic, EveryStopReason) {
     auto reason = [](const std::string& stream) {
         return message_of(stream)["stop_reason"].get<std::string>();
@@ -332,13 +110,14 @@ TEST(StreamToAnthropic, LeavesNothingBehindWhenItFailsBeforeContent) {
           std::string("event: error\ndata: {\"message\":\"x\"}\n\n"),
           std::string("<html>\n\n</html>"),
           event(R"({"choices":[{"delta":{"content":"\q"}}]})")}) {
-        Outcome run = feed(bad);
+        StreamOutcome run = feed(bad);
         EXPECT_NE(run.state.fault, StreamFault::kNone) << bad;
         EXPECT_FALSE(run.state.begun) << bad;
         EXPECT_EQ(run.out, "") << bad;
         EXPECT_FALSE(run.state.error.message.empty());
     }
-    Outcome limited = feed(event(R"({"error":{"message":"Rate limit","type":"rate_limit_error"}})"));
+    StreamOutcome limited =
+        feed(event(R"({"error":{"message":"Rate limit","type":"rate_limit_error"}})"));
     EXPECT_EQ(limited.state.fault, StreamFault::kProviderError);
     EXPECT_EQ(limited.state.error.status, 429U);
     EXPECT_EQ(limited.state.error.type, "rate_limit_error");
@@ -372,7 +151,7 @@ TEST(StreamToAnthropic, AFaultBehindContentIsAnErrorEventAndTheLast) {
                  StreamFault::kMalformed,
                  "overloaded_error"},
          }) {
-        Outcome run = feed(one.bytes);
+        StreamOutcome run = feed(one.bytes);
         EXPECT_EQ(run.state.fault, one.fault) << one.bytes;
         SequenceCheck check;
         EXPECT_EQ(check.check(run.out), "") << run.out;
