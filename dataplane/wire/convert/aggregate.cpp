@@ -1,7 +1,7 @@
 #include "dataplane/wire/convert/aggregate.hpp"
 
 #include "dataplane/wire/body_scan.hpp"
-#include "dataplane/wire/convert/error_to_anthropic.hpp"
+#include "dataplane/wire/convert/error_to_openai.hpp"
 #include "dataplane/wire/convert/json_text.hpp"
 #include "dataplane/wire/convert/tool_input.hpp"
 
@@ -47,7 +47,7 @@ void Aggregate::read(const SseEvent& event) {
         return;
     Result<void> good = read_anthropic_event(reader_, event.data, event_);
     if (event.kind == SseKind::kError || (good && event_.is_error)) {
-        state_.error = error_to_anthropic(reader_, 200, event.data);
+        state_.error = anthropic_error(200, event.data);
         state_.fault = StreamFault::kProviderError;
         return;
     }

@@ -138,6 +138,11 @@ TEST(Aggregate, ACutOrBrokenStreamIsAFault) {
     EXPECT_EQ(said.fault, StreamFault::kProviderError);
     EXPECT_EQ(said.error.type, "overloaded_error");
     EXPECT_EQ(said.error.message, "Overloaded");
+    said = aggregate(
+        event(R"({"type":"error","error":{"type":"billing_error","message":"Credit"}})"), out
+    );
+    EXPECT_EQ(said.error.type, "billing_error");
+    EXPECT_EQ(said.error.status, 402U);
     EXPECT_EQ(out, "");
 }
 
