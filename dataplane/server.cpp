@@ -255,12 +255,8 @@ bool Server::ready() const {
 std::string Server::why_not_ready() const {
     if (process_.draining) return "draining";
     std::string aside = control_->status().stand_aside;
-    return aside.empty() ? "no snapshot in force yet" : "standing aside: " + aside;
-}
-
-std::string Server::why_not_ready() const {
+    if (!aside.empty()) return "standing aside: " + aside;
     std::lock_guard lock(mutex_);
-    if (process_.draining) return "draining";
     if (snapshot_ == nullptr) return "no snapshot in force yet";
     return listen_problem_.empty() ? "the client port is not open yet" : listen_problem_;
 }

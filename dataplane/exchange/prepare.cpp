@@ -46,8 +46,8 @@ bool Exchange::prepare(const Candidate& candidate) {
 void Exchange::prepare_anthropic(const Candidate& candidate) {
     std::vector<wire::BodyEdit> edits = wire::edits_of(fields_, candidate.model, outgoing_.model);
     // Only where a conversion may have made them: no second look at every body.
-    bool may_be_foreign = snapshot_->has_openai &&
-                          body_.view().find(wire::convert::kConvertedSignature) != std::string_view::npos;
+    bool may_be_foreign =
+        snapshot_->has_openai && wire::convert::may_hold_converted_thinking(body_.view());
     if (may_be_foreign) {
         auto cuts = wire::convert::find_foreign_thinking(
             worker_.json_reader, body_.view(), wire::convert::ForeignThinking::kConverted
