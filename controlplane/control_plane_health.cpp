@@ -1,0 +1,148 @@
+// What data planes report, and what follows from it.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "controlplane/control_plane.hpp"
+#include "controlplane/overrides.hpp"
+#include "model/from_proto.hpp"
+
+namespace balancer::controlplane {
+namespace {
+
+// How often the fleet is judged when no circuit asks for it sooner.
+constexpr Milliseconds kTick{1'000};
+
+std::string_view circuit_name(v1::Circuit circuit) {
+    switch (circuit) {
+        case v1::CIRCUIT_OPEN:
+            return "open";
+        case v1::CIRCUIT_HALF_OPEN:
+            return "half-open";
+        case v1::CIRCUIT_RAMP:
+            return "ramp";
+        default:
+            return "closed";
+    }
+}
+
+}  // namespace
+
+void ControlPlane::on_report(
+    const std::string& dp_id, const std::string& instance_id, const v1::ReportRequest& report
+) {
+    UnixMs now = unix_now();
+    bool changed = false;
+    merger_.set_members(publisher_.members());
+    for (const v1::Signal& signal : report.signals()) {
+        ++tally_.signals_received;
+        const v1::Provider* provider = find_provider(config_, signal.provider());
+        if (provider == nullptr || provider->etag() != signal.etag()) {
+            ++tally_.signals_ignored;
+            continue;
+        }
+        if (!signal.ok()) {
+            log_.emit(
+                LogLevel::kDebug,
+                LogEvent::kProviderFailure,
+                signal.detail(),
+                {{"provider", signal.provider()},
+                 {"class", name_of(to_outcome(signal).failure)},
+                 {"status", signal.http_status()},
+                 {"data_plane", dp_id},
+                 {"request_id", signal.request_id()}}
+            );
+        }
+        if (merger_.signal(dp_id, signal, now)) changed = true;
+    }
+    merger_.counters(dp_id, instance_id, report.counters(), now);
+    if (changed) publish_health(fmt::format("report of {}", dp_id));
+}
+
+void ControlPlane::publish_health(const std::string& cause) {
+    log_circuits();
+    publisher_.publish_health(merger_.section(), cause);
+    arm_ticker();
+}
+
+void ControlPlane::log_circuits() {
+    for (const CircuitChange& change : merger_.take_changes()) {
+        const v1::HealthTransition& transition = change.transition;
+        bool worse = transition.to() == v1::CIRCUIT_OPEN;
+        std::string model = transition.model().empty() ? "" : " for model " + transition.model();
+        log_.emit(
+            worse ? LogLevel::kWarning : LogLevel::kInfo,
+            LogEvent::kProviderStateChanged,
+            fmt::format(
+                "provider '{}'{} went from {} to {}: {}",
+                change.provider,
+                model,
+                circuit_name(transition.from()),
+                circuit_name(transition.to()),
+                transition.cause()
+            ),
+            {{"provider", change.provider},
+             {"model", transition.model()},
+             {"circuit", circuit_name(transition.to())},
+             {"until_ms", change.until},
+             {"cause", transition.cause()}}
+        );
+    }
+}
+
+// Tells data planes, and the log, who has become suspect or is no more.
+void ControlPlane::publish_standings() {
+    const Standings& now = merger_.standings();
+    for (const auto& [dp_id, standing] : now) {
+        if (standings_.contains(dp_id)) continue;
+        log_.emit(
+            LogLevel::kWarning,
+            LogEvent::kDataPlaneSuspect,
+            fmt::format(
+                "data plane {} is suspect, its evidence weighs nothing: {}", dp_id, standing.reason
+            ),
+            {{"dp_id", dp_id}, {"may_turn_unready", standing.may_turn_unready}}
+        );
+    }
+    for (const auto& [dp_id, standing] : standings_) {
+        if (now.contains(dp_id)) continue;
+        log_.emit(
+            LogLevel::kInfo,
+            LogEvent::kDataPlaneSuspect,
+            fmt::format("data plane {} is in good standing again", dp_id),
+            {{"dp_id", dp_id}}
+        );
+    }
+    standings_ = now;
+    publisher_.set_standings(standings_);
+}
+
+void ControlPlane::tick() {
+    ticker_armed_ = false;
+    merger_.set_members(publisher_.members());
+    bool changed = merger_.age(unix_now());
+    publish_standings();
+    if (changed) {
+        publish_health("time passed");
+    } else {
+        arm_ticker();
+    }
+}
+
+void ControlPlane::arm_ticker() {
+    if (stopped_) return;
+    Milliseconds wait = kTick;
+    if (std::optional<UnixMs> due = merger_.next_change()) {
+        wait = std::clamp(Milliseconds(*due - unix_now()), Milliseconds(1), kTick);
+    }
+    // Reports that come all the time must not put it off.
+    SteadyTime at = steady_now() + wait;
+    if (ticker_armed_ && ticker_.expiry() <= at) return;
+    ticker_armed_ = true;
+    ticker_.expires_at(at);
+    ticker_.async_wait([this](ErrorCode ec) {
+        if (!ec) tick();
+    });
+}
+
+}  // namespace balancer::controlplane
