@@ -257,6 +257,8 @@ void Control::Impl::judge(const AttemptOutcome& outcome) {
 // Posts the view, and again when the first thing in it is over.
 void Control::Impl::show_health() {
     UnixMs now = unix_now();
+    // First what is due: the timer that would have seen to it is set anew below.
+    breaker_.age(now);
     callbacks_.on_health(breaker_.view());
     std::optional<UnixMs> expiry = breaker_.next_expiry(now);
     if (!expiry) {

@@ -60,6 +60,7 @@ void SimDataPlane::set_connected(bool yes) {
 }
 
 void SimDataPlane::show() {
+    breaker_->age(around_.events.now());
     view_ = breaker_->view();
     std::optional<UnixMs> expiry = breaker_->next_expiry(around_.events.now());
     std::uint64_t mine = ++armed_;

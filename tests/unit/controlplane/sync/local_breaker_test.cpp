@@ -150,6 +150,18 @@ TEST_F(LocalBreakerTest, ATimeThatTheProviderToldHoldsWhateverTheFleetSays) {
     EXPECT_EQ(a().benched_until, kNow + 50'000);
 }
 
+TEST_F(LocalBreakerTest, ALeaseThatComesInTheMomentOfItsEndIsUsed) {
+    AttemptOutcome limited = samples::failure("a", kNow);
+    limited.failure = FailureClass::kQuota;
+    limited.retry_at = kNow + 1'000;
+    breaker_.record(limited, kNow);
+    lease("dp-1", "1-1", kNow + 31'000);
+    fleet(v1::CIRCUIT_HALF_OPEN, 2, 0, 1, 1, kNow + 1'000);
+    EXPECT_EQ(a().probe, nullptr);
+    breaker_.age(kNow + 1'000);
+    EXPECT_NE(a().probe, nullptr);
+}
+
 TEST_F(LocalBreakerTest, ALeaseIsForTheOneThatItNames) {
     fleet(v1::CIRCUIT_OPEN, 2, kNow + 1'000, 2);
     lease("dp-2", "1-1", kNow + 30'000);
