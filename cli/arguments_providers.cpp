@@ -99,7 +99,7 @@ void add_editing_commands(CLI::App& group, Request& request) {
     add_provider_flags(*update, request.provider);
     update
         ->add_option(
-            "--if-etag", request.provider.if_etag, "Only if it is as `providers get` showed it"
+            "--if-etag", request.provider.if_etag, "Only if who answers is as `providers get` showed it"
         )
         ->type_name("ETAG");
     add_change_flags(*update, request);
@@ -112,7 +112,7 @@ void add_editing_commands(CLI::App& group, Request& request) {
     );
     remove
         ->add_option(
-            "--if-etag", request.provider.if_etag, "Only if it is as `providers get` showed it"
+            "--if-etag", request.provider.if_etag, "Only if who answers is as `providers get` showed it"
         )
         ->type_name("ETAG");
     add_change_flags(*remove, request);

@@ -157,14 +157,14 @@ TEST_F(RevisionsTest, AChangeOfAnotherGenerationOfAProviderIsRefused) {
     v1::EditConfigRequest request;
     v1::UpdateProviderEdit& update = *request.mutable_update_provider();
     update.mutable_provider()->set_name("alpha");
-    update.mutable_provider()->set_weight(3);
+    update.mutable_provider()->set_base_url("http://127.0.0.1:1");
     update.set_if_etag(view("alpha").provider().etag());
     ASSERT_TRUE(plane_->edit_config(request));
-    update.mutable_provider()->set_weight(4);
+    update.mutable_provider()->set_base_url("http://127.0.0.1:2");
     Result<v1::ChangeResponse> answer = plane_->edit_config(request);
     ASSERT_FALSE(answer);
     EXPECT_TRUE(has(answer.error().text(), view("alpha").provider().etag()));
-    EXPECT_EQ(view("alpha").provider().weight(), 3U);
+    EXPECT_EQ(view("alpha").provider().base_url(), "http://127.0.0.1:1");
 }
 
 TEST_F(RevisionsTest, WhatTheLoaderRefusesIsToldWithPathAndSuggestion) {
