@@ -60,25 +60,12 @@ Cell circuit_words(const v1::ProviderView& view, UnixMs now) {
             );
         }
         case v1::CIRCUIT_HALF_OPEN:
-            return Cell("half-open", Tone::kWarn);
+            return Cell("half_open", Tone::kWarn);
         case v1::CIRCUIT_RAMP:
             return Cell(fmt::format("ramp {}%", health.ramp_percent()), Tone::kWarn);
         default:
             if (health.spared()) return Cell("closed, spared", Tone::kBad);
             return Cell("closed", Tone::kGood);
-    }
-}
-
-std::string circuit_name(v1::Circuit circuit) {
-    switch (circuit) {
-        case v1::CIRCUIT_OPEN:
-            return "open";
-        case v1::CIRCUIT_HALF_OPEN:
-            return "half-open";
-        case v1::CIRCUIT_RAMP:
-            return "ramp";
-        default:
-            return "closed";
     }
 }
 

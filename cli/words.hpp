@@ -29,9 +29,6 @@ std::string source_words(v1::RevisionSource source);
 // route could do without it.
 Cell circuit_words(const v1::ProviderView& provider, UnixMs now);
 
-// "half-open"
-std::string circuit_name(v1::Circuit circuit);
-
 // "rate_limited"
 std::string class_words(std::uint32_t failure_class);
 

@@ -13,19 +13,6 @@ namespace {
 // How often the fleet is judged when no circuit asks for it sooner.
 constexpr Milliseconds kTick{1'000};
 
-std::string_view circuit_name(v1::Circuit circuit) {
-    switch (circuit) {
-        case v1::CIRCUIT_OPEN:
-            return "open";
-        case v1::CIRCUIT_HALF_OPEN:
-            return "half-open";
-        case v1::CIRCUIT_RAMP:
-            return "ramp";
-        default:
-            return "closed";
-    }
-}
-
 }  // namespace
 
 void ControlPlane::on_report(
@@ -77,13 +64,13 @@ void ControlPlane::log_circuits() {
                 "provider '{}'{} went from {} to {}: {}",
                 change.provider,
                 model,
-                circuit_name(transition.from()),
-                circuit_name(transition.to()),
+                name_of(circuit_from_proto(transition.from())),
+                name_of(circuit_from_proto(transition.to())),
                 transition.cause()
             ),
             {{"provider", change.provider},
              {"model", transition.model()},
-             {"circuit", circuit_name(transition.to())},
+             {"circuit", name_of(circuit_from_proto(transition.to()))},
              {"until_ms", change.until},
              {"cause", transition.cause()}}
         );

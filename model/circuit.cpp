@@ -99,4 +99,18 @@ void Circuit::enter(CircuitState state, UnixMs now) {
     ramp_percent_ = 100;
 }
 
+std::string_view name_of(CircuitState state) {
+    switch (state) {
+        case CircuitState::kClosed:
+            return "closed";
+        case CircuitState::kOpen:
+            return "open";
+        case CircuitState::kHalfOpen:
+            return "half_open";
+        case CircuitState::kRamp:
+            return "ramp";
+    }
+    return {};
+}
+
 }  // namespace balancer

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 #include "base/clock.hpp"
 #include "model/health_policy.hpp"
@@ -16,6 +17,9 @@ enum class CircuitState : std::uint8_t {
     kHalfOpen = 2,  // one request may try it
     kRamp = 3,      // a growing share of the sessions
 };
+
+// "closed", "open", "half_open", "ramp": the one spelling of logs, metrics, pages and balancerctl.
+std::string_view name_of(CircuitState state);
 
 // A pure core that both planes use: the fleet's circuit of a provider, and a data plane's own. Not thread-safe. `chance`
 // is a number in [0, 1).

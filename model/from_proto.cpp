@@ -253,6 +253,11 @@ HealthPolicy to_policy(const v1::HealthPolicy& in) {
     };
 }
 
+CircuitState circuit_from_proto(v1::Circuit circuit) {
+    if (circuit < v1::CIRCUIT_CLOSED || circuit > v1::CIRCUIT_RAMP) return CircuitState::kClosed;
+    return static_cast<CircuitState>(circuit);
+}
+
 v1::Signal to_signal(const AttemptOutcome& outcome) {
     v1::Signal signal;
     signal.set_provider(outcome.provider);

@@ -8,6 +8,7 @@
 #include "balancer/v1/config.pb.h"
 #include "balancer/v1/data_plane.pb.h"
 #include "base/result.hpp"
+#include "model/circuit.hpp"
 #include "model/snapshot.hpp"
 
 namespace balancer {
@@ -34,6 +35,9 @@ Result<Compiled> compile_snapshot(
 );
 
 HealthPolicy to_policy(const v1::HealthPolicy& policy);
+
+// What a newer release may say beyond the four is nothing that this build could act on: closed.
+CircuitState circuit_from_proto(v1::Circuit circuit);
 
 v1::Signal to_signal(const AttemptOutcome& outcome);
 AttemptOutcome to_outcome(const v1::Signal& signal);

@@ -9,6 +9,7 @@
 #include "cli/table.hpp"
 #include "cli/words.hpp"
 #include "controlplane/service/redacted_print.hpp"
+#include "model/from_proto.hpp"
 
 namespace balancer::cli {
 namespace {
@@ -162,7 +163,11 @@ void print_history(Session& session, const v1::ProviderView& view) {
     for (const v1::HealthTransition& one : view.health_history()) {
         history.add(
             {ago(one.at_ms(), session.now),
-             fmt::format("{} -> {}", circuit_name(one.from()), circuit_name(one.to())),
+             fmt::format(
+                 "{} -> {}",
+                 name_of(circuit_from_proto(one.from())),
+                 name_of(circuit_from_proto(one.to()))
+             ),
              one.model().empty() ? "(all)" : one.model(),
              one.cause()}
         );

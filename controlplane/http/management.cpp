@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/clock.hpp"
+#include "model/from_proto.hpp"
 #include "model/url.hpp"
 
 namespace balancer::controlplane {
@@ -50,19 +51,6 @@ std::string strategy_name(v1::SelectionStrategy strategy) {
     }
 }
 
-std::string circuit_name(v1::Circuit circuit) {
-    switch (circuit) {
-        case v1::CIRCUIT_OPEN:
-            return "open";
-        case v1::CIRCUIT_HALF_OPEN:
-            return "half_open";
-        case v1::CIRCUIT_RAMP:
-            return "ramp";
-        default:
-            return "closed";
-    }
-}
-
 double unix_seconds(std::int64_t ms) {
     return static_cast<double>(ms) / 1000.0;
 }
@@ -82,7 +70,7 @@ Json model_circuits_json(const v1::ProviderView& view) {
         bool open = model.circuit() == v1::CIRCUIT_OPEN;
         circuits.push_back(Json{
             {"model", model.model()},
-            {"circuit", circuit_name(model.circuit())},
+            {"circuit", name_of(circuit_from_proto(model.circuit()))},
             {"open_until", open ? Json(unix_seconds(model.until_ms())) : Json(nullptr)},
             {"failure_count", model.failure_count()},
             {"cause", model.cause()},
@@ -131,7 +119,7 @@ Json provider_json(const v1::ProviderView& view) {
          !provider.enabled() ? "disabled"
          : healthy           ? "healthy"
                              : "unhealthy"},
-        {"circuit", circuit_name(health.circuit())},
+        {"circuit", name_of(circuit_from_proto(health.circuit()))},
         {"open_until",
          health.circuit() == v1::CIRCUIT_OPEN ? Json(unix_seconds(health.until_ms()))
                                               : Json(nullptr)},

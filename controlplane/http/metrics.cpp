@@ -10,18 +10,20 @@
 #include <vector>
 
 #include "model/failure.hpp"
+#include "model/from_proto.hpp"
 
 namespace balancer::controlplane {
 namespace {
 
 using Labels = std::vector<std::pair<std::string, std::string>>;
 
-constexpr std::array<std::pair<v1::Circuit, const char*>, 4> kCircuits = {{
-    {v1::CIRCUIT_CLOSED, "closed"},
-    {v1::CIRCUIT_OPEN, "open"},
-    {v1::CIRCUIT_HALF_OPEN, "half_open"},
-    {v1::CIRCUIT_RAMP, "ramp"},
-}};
+constexpr std::array kCircuits = {
+    v1::CIRCUIT_CLOSED, v1::CIRCUIT_OPEN, v1::CIRCUIT_HALF_OPEN, v1::CIRCUIT_RAMP
+};
+
+std::string state_label(v1::Circuit circuit) {
+    return std::string(name_of(circuit_from_proto(circuit)));
+}
 
 // One family under the common prefix; samples are added in order.
 class Family {
@@ -135,9 +137,10 @@ void add_providers(std::vector<prometheus::MetricFamily>& out, const ControlPlan
     for (const v1::ProviderView& view : list->providers()) {
         const std::string& name = view.provider().name();
         enabled.add(view.provider().enabled() ? 1 : 0, {{"provider", name}});
-        for (auto [state, word] : kCircuits) {
+        for (v1::Circuit state : kCircuits) {
             circuit.add(
-                view.health().circuit() == state ? 1 : 0, {{"provider", name}, {"state", word}}
+                view.health().circuit() == state ? 1 : 0,
+                {{"provider", name}, {"state", state_label(state)}}
             );
         }
         auto open = std::count_if(view.models().begin(), view.models().end(), [](const auto& model) {
@@ -146,11 +149,11 @@ void add_providers(std::vector<prometheus::MetricFamily>& out, const ControlPlan
         models.add(open, {{"provider", name}});
         spared.add(view.health().spared() ? 1 : 0, {{"provider", name}});
         const HealthHistory* history = control_plane.merger().history(name);
-        for (auto [state, word] : kCircuits) {
+        for (v1::Circuit state : kCircuits) {
             if (history == nullptr) break;
             auto found = history->counted().find(state);
             std::uint64_t value = found == history->counted().end() ? 0 : found->second;
-            transitions.add(value, {{"provider", name}, {"to", word}});
+            transitions.add(value, {{"provider", name}, {"to", state_label(state)}});
         }
         count.add(view.health().failure_count(), {{"provider", name}});
         attempts.add(view.totals().attempts(), {{"provider", name}});

@@ -6,6 +6,8 @@
 #include <set>
 #include <utility>
 
+#include "model/from_proto.hpp"
+
 namespace balancer::dataplane {
 
 void LocalBreaker::configure(const Snapshot& snapshot) {
@@ -124,10 +126,7 @@ std::shared_ptr<const HealthView> LocalBreaker::view() const {
 
 FleetVerdict LocalBreaker::verdict_of(const v1::ProviderHealth& health, std::uint64_t epoch) const {
     FleetVerdict verdict;
-    // What a newer control plane may say beyond these is nothing that this build could act on.
-    if (health.circuit() <= v1::CIRCUIT_RAMP) {
-        verdict.state = static_cast<CircuitState>(health.circuit());
-    }
+    verdict.state = circuit_from_proto(health.circuit());
     verdict.epoch = epoch;
     verdict.generation = health.generation();
     if (verdict.state == CircuitState::kOpen) verdict.until = health.until_ms();

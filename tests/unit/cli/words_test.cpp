@@ -40,7 +40,7 @@ TEST(Words, CircuitsSayHowLong) {
     EXPECT_EQ(circuit_words(view, kNow).text, "open, 25s left");
     EXPECT_EQ(circuit_words(view, kNow + 30'000).text, "open");
     view.mutable_health()->set_circuit(v1::CIRCUIT_HALF_OPEN);
-    EXPECT_EQ(circuit_words(view, kNow).text, "half-open");
+    EXPECT_EQ(circuit_words(view, kNow).text, "half_open");
 }
 
 TEST(Words, ClassesOfANewerControlPlaneHaveANameToo) {
