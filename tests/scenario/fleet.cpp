@@ -84,13 +84,22 @@ void Fleet::start_control_plane() {
     options.config_file = folder_ / "config.yaml";
     options.state_dir = control_plane_dir();
     options.grpc_address = addresses_.grpc;
-    options.http_address = addresses_.http;
-    control_plane_ = std::make_unique<controlplane::Server>(control_plane_log_, options);
-    auto started = control_plane_->start();
-    if (const auto* failure = std::get_if<controlplane::StartFailure>(&started)) {
-        throw std::runtime_error("control plane: " + failure->text);
-    }
-    addresses_ = std::get<controlplane::Addresses>(started);
+    options.http_address = "127.0.0.1:0";
+    std::string failed;
+    // The data planes look for a restarted one on its old gRPC port, which a connection of another test may have got as
+    // its own by now.
+    bool up = eventually([&] {
+        control_plane_ = std::make_unique<controlplane::Server>(control_plane_log_, options);
+        auto started = control_plane_->start();
+        if (const auto* failure = std::get_if<controlplane::StartFailure>(&started)) {
+            failed = failure->text;
+            control_plane_.reset();
+            return failed.find("cannot listen") == std::string::npos;
+        }
+        addresses_ = std::get<controlplane::Addresses>(started);
+        return true;
+    });
+    if (!up || !control_plane_) throw std::runtime_error("control plane: " + failed);
 }
 
 void Fleet::stop_control_plane() {
