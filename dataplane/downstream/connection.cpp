@@ -67,7 +67,7 @@ net::awaitable<void> Connection::refuse(unsigned status, std::string_view why) {
     record.worker = worker_.name;
     record.failed_attempts.push_back({"", FailureClass::kClient, status, std::string(why)});
     worker_.access_log.append(record);
-    co_await client_.write(wire::error_reply(error, wire::OwnHeaders{id, {}, true}, false));
+    co_await client_.write(wire::error_reply(wire::Format::kAnthropic, error, wire::OwnHeaders{id, {}, true}, false));
     co_await client_.linger();
 }
 

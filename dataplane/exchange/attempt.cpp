@@ -137,7 +137,7 @@ net::awaitable<ConnectFailure> Exchange::connect(
 // Sends the request and reads the answer's head into response_.
 net::awaitable<Exchange::Asked> Exchange::ask(PooledConnection connection, const Provider& provider) {
     std::string head;
-    wire::append_upstream_head(head, {head_, provider, outgoing_.size(), balancer_keys_, fields_.stream});
+    wire::append_upstream_head(head, {head_, provider, outgoing_.size(), balancer_keys_, fields_.stream, format_});
     std::vector<net::const_buffer> buffers;
     buffers.reserve(outgoing_.pieces.size() + 1);
     buffers.emplace_back(head.data(), head.size());
@@ -180,6 +180,7 @@ net::awaitable<Verdict> Exchange::attempt(const Candidate& candidate) {
     const Provider& provider = *candidate.provider;
     record_.provider = provider.name;
     record_.upstream_model = std::string(candidate.model);
+    told_.reset();
     let_go();
     Asked asked;
     SteadyTime began = steady_now();
@@ -225,8 +226,8 @@ bool Exchange::moves_on(const Verdict& verdict, const Candidate& candidate) cons
 }
 
 void Exchange::keep_session(const Provider& provider) {
-    // A pinned request says nothing about where its session belongs, and counting tokens leaves no prompt cache.
-    if (fields_.provider || operation_ == Operation::kCountTokens) return;
+    // A pinned request says nothing about where its session belongs.
+    if (fields_.provider || !is_inference()) return;
     worker_.process.sticky.put(session_.key, StickyTable::provider_hash(provider.name), record_.at);
 }
 
@@ -241,8 +242,8 @@ void Exchange::note(const Provider& provider, const Verdict& verdict, const Prob
             {provider.name, verdict.failure, verdict.http_status, verdict.detail}
         );
     }
-    // Counting tokens says nothing about the health of inference, and an answer that its client left nothing at all.
-    if (operation_ == Operation::kCountTokens || client_gone_) return;
+    // An answer that its client left says nothing.
+    if (!is_inference() || client_gone_) return;
     std::string_view model = model_sent(record_.upstream_model);
     bool news = good ? worker_.health->watch_success(provider.slot, model)
                      : verdict.counted || verdict.retry_at > 0;

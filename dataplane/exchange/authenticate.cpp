@@ -1,4 +1,6 @@
 // Who may come in: client keys, in either header that clients use.
+#include <fmt/format.h>
+
 #include "base/file.hpp"
 #include "dataplane/exchange/exchange.hpp"
 #include "dataplane/wire/upstream_head.hpp"
@@ -40,11 +42,16 @@ Exchange::Refusal Exchange::authenticate() {
     error.status = 401;
     error.type = "authentication_error";
     error.code = "AUTH_FAILED";
+    bool openai = format_ == wire::Format::kOpenai;
     error.message = presented
-                        ? "The balancer does not know this API key: check ANTHROPIC_AUTH_TOKEN or "
-                          "ANTHROPIC_API_KEY against the balancer's auth.api_keys."
-                        : "The balancer asks for an API key: set ANTHROPIC_AUTH_TOKEN to one of its "
-                          "auth.api_keys.";
+                        ? fmt::format(
+                              "The balancer does not know this API key: check {} against the balancer's auth.api_keys.",
+                              openai ? "OPENAI_API_KEY" : "ANTHROPIC_AUTH_TOKEN or ANTHROPIC_API_KEY"
+                          )
+                        : fmt::format(
+                              "The balancer asks for an API key: set {} to one of its auth.api_keys.",
+                              openai ? "OPENAI_API_KEY" : "ANTHROPIC_AUTH_TOKEN"
+                          );
     error.retry = false;
     return LocalFailure{Outcome::kUnauthorized, std::move(error)};
 }

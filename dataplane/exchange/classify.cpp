@@ -95,8 +95,11 @@ bool says_no_credit(std::string_view message) {
 }
 
 // The class that a status has by itself. kClient: the request is at fault.
-FailureClass class_of_status(unsigned status, const wire::ErrorWords& words, const Provider& provider) {
-    if (status == 529 || words.type == "overloaded_error") return FailureClass::kOverloaded;
+FailureClass class_of_status(
+    const wire::LocalError& told, const wire::ErrorWords& words, const Provider& provider
+) {
+    unsigned status = told.status;
+    if (status == 529 || told.type == "overloaded_error") return FailureClass::kOverloaded;
     if (status == 429) return FailureClass::kRateLimited;
     if (status == 402 || says_no_credit(words.message) || says_no_credit(words.type)) {
         return FailureClass::kQuota;
@@ -151,6 +154,7 @@ UnixMs retry_time(const wire::ResponseHead& head, UnixMs now) {
 Verdict classify_status(
     const wire::ResponseHead& head,
     std::string_view body,
+    const wire::LocalError& told,
     const Provider& provider,
     const Settings& settings,
     UnixMs now
@@ -158,7 +162,7 @@ Verdict classify_status(
     wire::ErrorWords words = wire::read_error_words(body);
     Verdict verdict;
     verdict.http_status = head.status;
-    verdict.failure = class_of_status(head.status, words, provider);
+    verdict.failure = class_of_status(told, words, provider);
     verdict.detail = words.message.empty() ? describe(head, body) : quote(words.message, provider);
     verdict.retry_at = retry_time(head, now);
     bool listed = settings.http_codes.contains(head.status);
@@ -174,11 +178,11 @@ Verdict classify_status(
 }
 
 Verdict classify_error_object(
-    std::string_view json, const Provider& provider, const Settings& settings
+    std::string_view json, const wire::LocalError& told, const Provider& provider, const Settings& settings
 ) {
     wire::ErrorWords words = wire::read_error_words(json);
     Verdict verdict;
-    verdict.failure = class_of_type(words.type, provider);
+    verdict.failure = class_of_type(told.type, provider);
     if (says_no_credit(words.message)) verdict.failure = FailureClass::kQuota;
     verdict.detail = quote(
         fmt::format("{} inside a 200 answer: {}", words.type.empty() ? "error" : words.type, words.message),

@@ -6,6 +6,7 @@
 
 #include "base/clock.hpp"
 #include "dataplane/upstream/response.hpp"
+#include "dataplane/wire/error_body.hpp"
 #include "dataplane/wire/http_head.hpp"
 #include "model/failure.hpp"
 #include "model/snapshot.hpp"
@@ -22,18 +23,20 @@ struct Verdict {
     std::string detail;       // redacted words, without the provider's credential
 };
 
-// A status of 400 or more, with as much of its body as was read.
+// A status of 400 or more, with as much of its body as was read. `told` is what that says, in Anthropic's statuses and types:
+// what an error means is the same in both formats.
 Verdict classify_status(
     const wire::ResponseHead& head,
     std::string_view body,
+    const wire::LocalError& told,
     const Provider& provider,
     const Settings& settings,
     UnixMs now
 );
 
-// An error object inside a 2xx answer, or the data of an `event: error` before any content.
+// An error object inside a 2xx answer, or the data of an error event; `told` as above.
 Verdict classify_error_object(
-    std::string_view json, const Provider& provider, const Settings& settings
+    std::string_view json, const wire::LocalError& told, const Provider& provider, const Settings& settings
 );
 
 // A 2xx body that is neither JSON nor an event stream: good, unless the operator's patterns say otherwise.

@@ -9,10 +9,13 @@
 namespace balancer::dataplane {
 namespace {
 
+constexpr std::string_view kChatPath = "/v1/chat/completions";
+
 Operation operation_of(const wire::RequestHead& head) {
     bool post = head.method == "POST";
     bool get = head.method == "GET";
     if (head.path == "/v1/messages") return post ? Operation::kMessages : Operation::kUnknown;
+    if (head.path == kChatPath) return post ? Operation::kChatCompletions : Operation::kUnknown;
     if (head.path == "/v1/messages/count_tokens" && post) return Operation::kCountTokens;
     bool probe = head.method == "HEAD";
     if (probe && (head.path == "/" || head.path == "/api/hello")) return Operation::kProbe;
@@ -23,6 +26,19 @@ Operation operation_of(const wire::RequestHead& head) {
 }
 
 }  // namespace
+
+std::string_view name_of(Operation operation) {
+    switch (operation) {
+        case Operation::kMessages:
+            return "messages";
+        case Operation::kChatCompletions:
+            return "chat_completions";
+        case Operation::kCountTokens:
+            return "count_tokens";
+        default:
+            return {};
+    }
+}
 
 std::string make_request_id(WorkerState& worker) { return fmt::format("bal_{:016x}", worker.random()); }
 
@@ -39,6 +55,7 @@ Exchange::Exchange(
       input_(input),
       input_used_(head_size),
       operation_(operation_of(head)),
+      format_(head.path == kChatPath ? wire::Format::kOpenai : wire::Format::kAnthropic),
       snapshot_(worker.snapshot),
       health_(worker.health),
       silence_(worker.sweep, [this] { on_silence(); }) {
@@ -47,6 +64,7 @@ Exchange::Exchange(
     record_.remote = client.remote();
     record_.method = head.method;
     record_.path = head.path;
+    record_.operation = name_of(operation_);
     record_.worker = worker.name;
     record_.snapshot_seq = snapshot_ ? snapshot_->version.seq : 0;
     body_read_ = head.framing == wire::Framing::kNone;
@@ -71,9 +89,9 @@ net::awaitable<void> Exchange::serve() {
         co_return co_await fail({Outcome::kNotReady, std::move(error)});
     }
     if (Refusal refused = authenticate()) co_return co_await fail(*std::move(refused));
-    if (operation_ != Operation::kMessages && operation_ != Operation::kCountTokens) {
-        co_return co_await serve_page();
-    }
+    bool asks_provider = operation_ == Operation::kMessages || operation_ == Operation::kChatCompletions ||
+                         operation_ == Operation::kCountTokens;
+    if (!asks_provider) co_return co_await serve_page();
     Refusal unread = co_await read_body();
     if (client_gone_) co_return;
     if (unread) co_return co_await fail(*std::move(unread));

@@ -14,7 +14,9 @@
 #include "dataplane/exchange/rank.hpp"
 #include "dataplane/telemetry/access_log.hpp"
 #include "dataplane/upstream/response.hpp"
+#include "dataplane/wire/convert/openai_answer.hpp"
 #include "dataplane/wire/downstream_head.hpp"
+#include "dataplane/wire/format.hpp"
 #include "dataplane/wire/sse.hpp"
 #include "dataplane/worker_state.hpp"
 
@@ -106,18 +108,23 @@ class Exchange {
 
     // prepare.cpp
     bool prepare(const Candidate& candidate);
-    void prepare_anthropic(const Candidate& candidate);
+    Result<void> convert_body(const Candidate& candidate);
+    void splice(const Candidate& candidate);
     std::unique_ptr<AnswerFilter> answer_filter(const Provider& provider);
 
     // judge.cpp
     boost::asio::awaitable<Verdict> judge(const Provider& provider);
     boost::asio::awaitable<Verdict> judge_stream(const Provider& provider);
+    std::optional<wire::SseEvent> next_event(wire::SseSplitter& events, std::string_view bytes);
+    wire::LocalError read_error(const Provider& provider, unsigned status, std::string_view body);
     boost::asio::awaitable<ReadStatus> hold_body(std::size_t bytes_max);
     bool ended_without_saying_so() const;
     LocalFailure cut_refusal(const Provider& provider, unsigned status) const;
 
     // relay.cpp
     boost::asio::awaitable<void> relay(const Candidate& candidate);
+    boost::asio::awaitable<void> relay_error(const Candidate& candidate);
+    void note_error_answer(const Candidate& candidate);
     void note_upstream_id(const wire::ResponseHead& head);
     wire::BodyFraming begin_relay(const Candidate& candidate, std::string& head);
     std::size_t whole_events();
@@ -147,6 +154,8 @@ class Exchange {
 
     void on_client_gone();
     bool over() const { return client_gone_ || ending_; }
+    // Counting tokens says nothing about the health of inference, and leaves no prompt cache.
+    bool is_inference() const { return operation_ != Operation::kCountTokens; }
     const Settings& settings() const { return snapshot_->settings; }
     const Timeouts& timeouts(const Provider& provider) const;
     bool wants_close() const;
@@ -159,6 +168,7 @@ class Exchange {
     Buffer next_input_;       // what came behind a chunked body; takes input_'s place at the end
     SteadyTime began_ = steady_now();
     Operation operation_ = Operation::kUnknown;
+    wire::Format format_ = wire::Format::kAnthropic;  // the client's
     std::shared_ptr<const Snapshot> snapshot_;
     std::shared_ptr<const HealthView> health_;
 
@@ -172,6 +182,7 @@ class Exchange {
     std::optional<LocalFailure> refusal_;  // what to say when a provider refused the request and its words were cut
     Outgoing outgoing_;                       // for the candidate that is tried
     std::optional<LocalFailure> not_taken_;   // what to say when no candidate can take this request
+    std::optional<wire::LocalError> told_;    // the provider's error, when its bytes are not in the client's format
 
     std::unique_ptr<UpstreamResponse> response_;
     const Provider* asked_ = nullptr;     // whose response_ is
@@ -181,6 +192,8 @@ class Exchange {
     UpstreamStream* active_ = nullptr;    // what a leaving client aborts
     wire::SseSplitter events_;
     std::size_t events_scanned_ = 0;
+    wire::convert::OpenaiAnswer chunk_;  // scratch memory
+    bool saw_finish_ = false;      // a clean end of the body is the answer's
     bool saw_message_stop_ = false;
     bool saw_error_event_ = false;
     bool held_up_ = false;         // the answer's time ran out during a write to the client

@@ -4,7 +4,7 @@
 namespace balancer::dataplane {
 
 Exchange::Refusal Exchange::inspect() {
-    Result<wire::BodyFields> fields = worker_.scanner.scan(body_.view());
+    Result<wire::BodyFields> fields = worker_.scanner.scan(body_.view(), format_);
     if (!fields) {
         wire::LocalError error;
         error.status = 400;

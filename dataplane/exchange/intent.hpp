@@ -14,6 +14,7 @@ namespace balancer::dataplane {
 // The paths of the client port.
 enum class Operation {
     kMessages,
+    kChatCompletions,
     kCountTokens,
     kInfo,
     kHealth,
@@ -22,13 +23,16 @@ enum class Operation {
     kUnknown,
 };
 
+// For the access record; empty: none of these.
+std::string_view name_of(Operation operation);
+
 struct Session {
     SessionKey key = 0;
     std::string name;  // what the key was made from, for the log: shortened
 };
 
-// x-claude-code-session-id, else the session in metadata.user_id (both of its forms), else a hash of system, tools and the
-// first user message; one key for everybody with sticky_scope: global.
+// x-claude-code-session-id, else what the body says: the session in metadata.user_id (both of its forms), prompt_cache_key or
+// user; else a hash of system, tools and the first user message; one key for everybody with sticky_scope: global.
 Session session_of(
     const wire::RequestHead& head, const wire::BodyFields& fields, StickyScope scope
 );

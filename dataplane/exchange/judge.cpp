@@ -3,6 +3,9 @@
 
 #include "base/net.hpp"
 #include "dataplane/exchange/exchange.hpp"
+#include "dataplane/wire/convert/error_to_anthropic.hpp"
+#include "dataplane/wire/convert/openai_events.hpp"
+#include "dataplane/wire/openai_error.hpp"
 
 namespace balancer::dataplane {
 namespace {
@@ -17,6 +20,10 @@ bool moves_on_whatever_it_says(unsigned status, const Provider& provider) {
     bool refused = status == 401 || status == 403;
     return status >= 500 || status == 402 || status == 408 || status == 429 ||
            (refused && provider.auth_type != AuthType::kPassthrough);
+}
+
+bool says_something(wire::SseKind kind) {
+    return kind == wire::SseKind::kContent || kind == wire::SseKind::kFinish || kind == wire::SseKind::kMessageStop;
 }
 
 bool looks_like_json(std::string_view body) {
@@ -39,7 +46,7 @@ net::awaitable<ReadStatus> Exchange::hold_body(std::size_t bytes_max) {
 // A complete 2xx answer whose framing cannot tell its end from a cut (until close), or that is no answer at all.
 bool Exchange::ended_without_saying_so() const {
     std::string_view body = response_->body();
-    if (operation_ == Operation::kMessages && response_->head().status == 200 && body.empty()) return true;
+    if (is_inference() && response_->head().status == 200 && body.empty()) return true;
     return response_->head().framing == wire::Framing::kUntilClose && looks_like_json(body) &&
            !wire::is_whole_json(body);
 }
@@ -91,7 +98,8 @@ net::awaitable<Verdict> Exchange::judge(const Provider& provider) {
     }
     std::string_view body = response_->body();
     if (is_error) {
-        Verdict verdict = classify_status(head, body, provider, settings(), unix_now());
+        wire::LocalError told = read_error(provider, head.status, body);
+        Verdict verdict = classify_status(head, body, told, provider, settings(), unix_now());
         // An error that was cut cannot be passed on as it is; the verdict stands, the words are ours.
         if (status.kind == ReadStatus::Kind::kFailed) {
             if (verdict.failure == FailureClass::kClient) refusal_ = cut_refusal(provider, head.status);
@@ -106,8 +114,28 @@ net::awaitable<Verdict> Exchange::judge(const Provider& provider) {
     }
     if (!response_->complete() || coded) co_return Verdict{};
     if (!looks_like_json(body)) co_return classify_plain_body(body, settings());
-    if (wire::is_error_object(body)) co_return classify_error_object(body, provider, settings());
+    if (wire::is_error_object(body)) {
+        co_return classify_error_object(body, read_error(provider, head.status, body), provider, settings());
+    }
     co_return Verdict{};
+}
+
+// The next whole event of `bytes`, with its kind in the client's format.
+std::optional<wire::SseEvent> Exchange::next_event(wire::SseSplitter& events, std::string_view bytes) {
+    std::optional<wire::SseEvent> event = events.next(bytes);
+    if (event && format_ == wire::Format::kOpenai) {
+        event->kind = wire::convert::openai_event_kind(worker_.json_reader, *event, chunk_);
+    }
+    return event;
+}
+
+// What the provider says is wrong, in Anthropic's terms. Keeps it for the client when its bytes are not in the client's format.
+wire::LocalError Exchange::read_error(const Provider& provider, unsigned status, std::string_view body) {
+    bool openai = wire::format_of(provider) == wire::Format::kOpenai && !response_->filtered();
+    wire::LocalError error = openai ? wire::convert::error_to_anthropic(worker_.json_reader, status, body)
+                                    : wire::anthropic_error(status, body);
+    if (response_->filtered() || wire::format_of(provider) != format_) told_ = error;
+    return error;
 }
 
 // Reads on until the first content event: until then the stream can still be exchanged for another one.
@@ -115,13 +143,16 @@ net::awaitable<Verdict> Exchange::judge_stream(const Provider& provider) {
     wire::SseSplitter events;
     std::size_t scanned = 0;
     for (;;) {
-        while (auto event = events.next(response_->body().substr(scanned))) {
-            if (event->kind == wire::SseKind::kContent || event->kind == wire::SseKind::kMessageStop) {
-                co_return Verdict{};
-            }
+        while (auto event = next_event(events, response_->body().substr(scanned))) {
             if (event->kind == wire::SseKind::kError) {
-                co_return classify_error_object(event->data, provider, settings());
+                wire::LocalError told = read_error(provider, response_->head().status, event->data);
+                co_return classify_error_object(event->data, told, provider, settings());
             }
+            if (event->kind == wire::SseKind::kMessageStop && format_ == wire::Format::kOpenai) {
+                let_go();
+                co_return classify_transport(FailureClass::kProtocol, "the stream ended without an answer", settings());
+            }
+            if (says_something(event->kind)) co_return Verdict{};
             scanned += event->size;
         }
         ReadStatus status = co_await response_->read_more();

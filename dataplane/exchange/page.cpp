@@ -55,8 +55,8 @@ net::awaitable<void> Exchange::serve_page() {
         );
     }
     if (operation_ == Operation::kManagement) co_return co_await relay_to_control_plane();
-    if (head_.path == "/v1/messages") {
-        co_return co_await fail(page_error(405, "invalid_request_error", "/v1/messages takes POST."));
+    if (head_.path == "/v1/messages" || format_ == wire::Format::kOpenai) {
+        co_return co_await fail(page_error(405, "invalid_request_error", fmt::format("{} takes POST.", head_.path)));
     }
     co_return co_await fail(page_error(
         404,

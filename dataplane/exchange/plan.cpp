@@ -22,8 +22,7 @@ Plan Exchange::make_plan() {
         *health_,
         match_routes(*snapshot_, fields_.model),
         fields_.model,
-        // Counting tokens says nothing about the health of inference.
-        operation_ == Operation::kMessages,
+        is_inference(),
         fields_.provider ? std::string_view(*fields_.provider) : std::string_view(),
         session_.key,
         sticky,

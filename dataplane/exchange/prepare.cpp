@@ -1,9 +1,10 @@
 // The client's body in the form that a candidate takes: as it came, but for single values; or converted.
 #include <fmt/format.h>
 
+#include "dataplane/exchange/converted_answer.hpp"
 #include "dataplane/exchange/exchange.hpp"
-#include "dataplane/exchange/openai_answer.hpp"
 #include "dataplane/wire/convert/foreign_thinking.hpp"
+#include "dataplane/wire/convert/request_to_anthropic.hpp"
 #include "dataplane/wire/convert/request_to_openai.hpp"
 
 namespace balancer::dataplane {
@@ -11,43 +12,55 @@ namespace balancer::dataplane {
 // False when the candidate cannot take this request: said in the record, and kept for the client in case that nobody can.
 bool Exchange::prepare(const Candidate& candidate) {
     outgoing_ = {};
-    if (candidate.provider->type == ProviderType::kAnthropic) {
-        prepare_anthropic(candidate);
-        return true;
-    }
-    Error problem;
-    if (operation_ == Operation::kCountTokens) {
-        problem = wire::convert::not_capable("providers of type openai do not count tokens");
+    wire::Format format = wire::format_of(*candidate.provider);
+    bool counts = !is_inference() && format == wire::Format::kOpenai;
+    Result<void> converted;
+    if (counts) {
+        converted = wire::convert::not_capable("providers of type openai do not count tokens");
+    } else if (format != format_) {
+        converted = convert_body(candidate);
     } else {
-        wire::convert::ToOpenaiOptions options;
-        options.model = candidate.model.empty() ? std::string_view(fields_.model) : candidate.model;
-        options.stream = fields_.stream;
-        options.capabilities = candidate.provider->capabilities;
-        auto converted =
-            wire::convert::request_to_openai(worker_.json_reader, body_.view(), options, outgoing_.converted);
-        if (converted) {
-            outgoing_.conversion = *std::move(converted);
-            outgoing_.pieces = {outgoing_.converted};
-            charge(outgoing_.converted.size());
-            return true;
-        }
-        problem = converted.error();
+        splice(candidate);
     }
-    record_.failed_attempts.push_back({candidate.provider->name, FailureClass::kNone, 0, problem.text()});
+    if (converted) return true;
+    std::string problem = converted.error().text();
+    record_.failed_attempts.push_back({candidate.provider->name, FailureClass::kNone, 0, problem});
     wire::LocalError error;
-    error.status = operation_ == Operation::kCountTokens ? 501 : 400;
-    error.type = operation_ == Operation::kCountTokens ? "not_supported_error" : "invalid_request_error";
-    error.message = problem.text();
+    error.status = counts ? 501 : 400;
+    error.type = counts ? "not_supported_error" : "invalid_request_error";
+    error.message = std::move(problem);
     error.retry = false;
     not_taken_ = LocalFailure{Outcome::kBadRequest, std::move(error)};
     return false;
 }
 
-void Exchange::prepare_anthropic(const Candidate& candidate) {
+// To a provider of the other format.
+Result<void> Exchange::convert_body(const Candidate& candidate) {
+    std::string_view model = candidate.model.empty() ? std::string_view(fields_.model) : candidate.model;
+    std::string& out = outgoing_.converted;
+    if (format_ == wire::Format::kAnthropic) {
+        wire::convert::ToOpenaiOptions options{model, fields_.stream, candidate.provider->capabilities};
+        auto done = wire::convert::request_to_openai(worker_.json_reader, body_.view(), options, out);
+        if (!done) return done.error();
+        outgoing_.conversion = *std::move(done);
+    } else {
+        wire::convert::RequestToAnthropicOptions options{model, fields_.stream};
+        auto done = wire::convert::request_to_anthropic(worker_.json_reader, body_.view(), options, out);
+        if (!done) return done.error();
+        outgoing_.conversion.notes = std::move(done->notes);
+        outgoing_.include_usage = done->include_usage;
+    }
+    outgoing_.pieces = {out};
+    charge(out.size());
+    return {};
+}
+
+// As it came, but for single values.
+void Exchange::splice(const Candidate& candidate) {
     std::vector<wire::BodyEdit> edits = wire::edits_of(fields_, candidate.model, outgoing_.model);
     // Only where a conversion may have made them: no second look at every body.
-    bool may_be_foreign =
-        snapshot_->has_openai && wire::convert::may_hold_converted_thinking(body_.view());
+    bool may_be_foreign = format_ == wire::Format::kAnthropic && snapshot_->has_openai &&
+                          wire::convert::may_hold_converted_thinking(body_.view());
     if (may_be_foreign) {
         auto cuts = wire::convert::find_foreign_thinking(
             worker_.json_reader, body_.view(), wire::convert::ForeignThinking::kConverted
@@ -63,14 +76,23 @@ void Exchange::prepare_anthropic(const Candidate& candidate) {
     outgoing_.pieces = wire::splice_body(body_.view(), std::move(edits));
 }
 
+// Null when provider and client both speak Anthropic's format.
 std::unique_ptr<AnswerFilter> Exchange::answer_filter(const Provider& provider) {
-    if (provider.type == ProviderType::kAnthropic) return nullptr;
-    wire::convert::ToAnthropicOptions options;
-    options.message_id = "msg_" + record_.request_id;
-    options.model = fields_.model;
-    options.tool_names = outgoing_.conversion.tool_names;
-    options.request_id = record_.request_id;
-    return std::make_unique<OpenaiAnswer>(worker_.json_reader, std::move(options), fields_.stream);
+    AnswerConversion conversion;
+    conversion.from = wire::format_of(provider);
+    conversion.to = format_;
+    if (conversion.from == wire::Format::kAnthropic && conversion.to == wire::Format::kAnthropic) return nullptr;
+    conversion.stream = fields_.stream;
+    conversion.to_anthropic.message_id = "msg_" + record_.request_id;
+    conversion.to_anthropic.model = fields_.model;
+    conversion.to_anthropic.tool_names = outgoing_.conversion.tool_names;
+    conversion.to_anthropic.request_id = record_.request_id;
+    conversion.to_openai.completion_id = "chatcmpl-" + record_.request_id;
+    conversion.to_openai.model = fields_.model;
+    conversion.to_openai.created = static_cast<std::uint64_t>(record_.at / 1000);
+    conversion.to_openai.include_usage = outgoing_.include_usage;
+    conversion.to_openai.request_id = record_.request_id;
+    return std::make_unique<ConvertedAnswer>(worker_.json_reader, std::move(conversion));
 }
 
 }  // namespace balancer::dataplane

@@ -9,7 +9,9 @@
 #include "dataplane/exchange/exchange.hpp"
 #include "dataplane/wire/body_scan.hpp"
 #include "dataplane/wire/chunked.hpp"
+#include "dataplane/wire/convert/error_to_anthropic.hpp"
 #include "dataplane/wire/downstream_head.hpp"
+#include "dataplane/wire/openai_error.hpp"
 
 namespace balancer::dataplane {
 
@@ -63,8 +65,9 @@ wire::BodyFraming Exchange::begin_relay(const Candidate& candidate, std::string&
 
 // How many bytes at the front of the held body are whole events.
 std::size_t Exchange::whole_events() {
-    while (auto event = events_.next(response_->body().substr(events_scanned_))) {
+    while (auto event = next_event(events_, response_->body().substr(events_scanned_))) {
         events_scanned_ += event->size;
+        if (event->kind == wire::SseKind::kFinish) saw_finish_ = true;
         if (event->kind == wire::SseKind::kMessageStop) saw_message_stop_ = true;
         if (event->kind == wire::SseKind::kError) {
             saw_error_event_ = true;
@@ -104,6 +107,7 @@ net::awaitable<void> Exchange::relay(const Candidate& candidate) {
     bool stream = wire::is_event_stream(response_->head());
     counted_ = candidate.provider;
     worker_.metrics.provider(counted_->slot).in_flight.add();
+    if (told_) co_return co_await relay_error(candidate);
     // Pings were promised an event stream: an answer of another kind cannot follow them.
     if (head_sent_ && !stream) co_return co_await relay_behind_pings(candidate);
     std::string head;
@@ -112,8 +116,10 @@ net::awaitable<void> Exchange::relay(const Candidate& candidate) {
     for (;;) {
         std::size_t bytes = stream ? whole_events() : response_->body().size();
         bool last = response_->complete();
-        // A stream that says it is complete, but has neither message_stop nor an error, was cut.
-        bool was_cut = last && stream && !saw_message_stop_ && !saw_error_event_;
+        // A stream that says it is complete, but has neither its end nor an error, was cut.
+        bool was_cut = last && stream && !saw_finish_ && !saw_message_stop_ && !saw_error_event_;
+        // Some servers send no empty line behind their last event.
+        if (last && !was_cut) bytes = response_->body().size();
         if (saw_error_event_) note_error_event(*candidate.provider);
         ErrorCode failed = co_await forward(head, bytes, last && !was_cut);
         head.clear();
@@ -147,23 +153,48 @@ net::awaitable<void> Exchange::relay(const Candidate& candidate) {
 // The provider's error object is what its client knows how to take: it goes out word for word, as an event.
 net::awaitable<void> Exchange::relay_behind_pings(const Candidate& candidate) {
     const wire::ResponseHead& head = response_->head();
-    record_.provider = candidate.provider->name;
-    note_upstream_id(head);
-    record_.outcome = Outcome::kUpstreamError;
+    note_error_answer(candidate);
     std::string_view body = response_->body();
     if (response_->complete() && wire::is_error_object(body) && wire::is_whole_json(body)) {
-        co_return co_await end_with(wire::error_event_of(body));
+        co_return co_await end_with(wire::error_event_of(format_, body));
     }
-    co_await end_with(wire::error_event(
-        "api_error",
-        fmt::format(
-            "Provider {} answered {} with {} bytes that are neither an event stream nor an error of the API.",
-            candidate.provider->name,
-            head.status,
-            body.size()
-        ),
-        record_.request_id
-    ));
+    wire::LocalError error;
+    error.type = "api_error";
+    error.message = fmt::format(
+        "Provider {} answered {} with {} bytes that are neither an event stream nor an error of the API.",
+        candidate.provider->name,
+        head.status,
+        body.size()
+    );
+    co_await end_with(wire::error_event(format_, error, record_.request_id));
+}
+
+// The provider's error in the client's format, with the status that it has there: nothing has gone out yet but pings.
+net::awaitable<void> Exchange::relay_error(const Candidate& candidate) {
+    note_error_answer(candidate);
+    if (head_sent_) co_return co_await end_with(wire::error_event(format_, *told_, record_.request_id));
+    wire::ResponseHead head = response_->head();
+    head.status = wire::status_of(format_, *told_);
+    wire::set_field(head.fields, "content-type", "application/json");
+    std::string body = wire::error_json(format_, *told_, record_.request_id);
+    std::string out;
+    wire::append_relayed_head(out, head, {Framing::kLength, body.size()}, own_headers());
+    out.append(body);
+    record_.status = head.status;
+    record_.first_byte_ms = elapsed_ms(began_, steady_now());
+    record_.bytes_out = body.size();
+    worker_.metrics.bytes_to_clients.add(body.size());
+    head_sent_ = true;
+    release_body();
+    ErrorCode failed = co_await client_.write(out);
+    if (failed) client_gone_ = true;
+}
+
+void Exchange::note_error_answer(const Candidate& candidate) {
+    record_.provider = candidate.provider->name;
+    record_.outcome = Outcome::kUpstreamError;
+    record_.conversion = outgoing_.conversion.notes.list();
+    note_upstream_id(response_->head());
 }
 
 // The provider ended its stream with an error of its own, which goes to the client as it is.
@@ -171,7 +202,10 @@ void Exchange::note_error_event(const Provider& provider) {
     record_.outcome = Outcome::kUpstreamError;
     // Before the write: many clients leave as soon as they have read the error.
     if (std::exchange(good_so_far_, false)) {
-        note(provider, classify_error_object(error_event_, provider, settings()));
+        wire::LocalError told = format_ == wire::Format::kOpenai
+                                    ? wire::convert::error_to_anthropic(worker_.json_reader, 200, error_event_)
+                                    : wire::anthropic_error(200, error_event_);
+        note(provider, classify_error_object(error_event_, told, provider, settings()));
     }
 }
 
@@ -181,7 +215,7 @@ net::awaitable<void> Exchange::cut(const Candidate& candidate, const ReadStatus&
     good_so_far_ = false;
     close_after_ = true;
     const std::string& provider = candidate.provider->name;
-    std::string why = "This data plane is stopping; send the request again.";
+    wire::LocalError error = shutting_down().error;
     if (ending_) {
         record_.outcome = Outcome::kShutdown;
     } else {
@@ -191,7 +225,8 @@ net::awaitable<void> Exchange::cut(const Candidate& candidate, const ReadStatus&
         // The time for the whole answer ran out while the client took its time.
         if (response_->stream().timed_out() && held_up_) verdict.counted = false;
         note(*candidate.provider, verdict);
-        why = fmt::format(
+        error.code = "STREAM_BROKEN";
+        error.message = fmt::format(
             "The balancer lost provider {} in the middle of its answer ({}); send the request again.",
             provider,
             status.detail
@@ -202,7 +237,8 @@ net::awaitable<void> Exchange::cut(const Candidate& candidate, const ReadStatus&
         if (until_close_out_) client_.break_off();
         co_return;
     }
-    std::string event = wire::error_event(wire::kSendAgain, why, record_.request_id);
+    error.type = wire::kSendAgain;
+    std::string event = wire::error_event(format_, error, record_.request_id);
     if (chunked_out_) event = fmt::format("{:x}\r\n{}\r\n", event.size(), event);
     ErrorCode failed = co_await client_.write(event);
     if (failed) client_gone_ = true;

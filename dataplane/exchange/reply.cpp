@@ -40,14 +40,13 @@ net::awaitable<void> Exchange::fail(LocalFailure failure) {
         log_failure(failure.error.message);
     }
     if (head_sent_) {
-        co_return co_await end_with(
-            wire::error_event(wire::kSendAgain, failure.error.message, record_.request_id)
-        );
+        failure.error.type = wire::kSendAgain;
+        co_return co_await end_with(wire::error_event(format_, failure.error, record_.request_id));
     }
-    record_.status = failure.error.status;
+    record_.status = wire::status_of(format_, failure.error);
     record_.provider.clear();
     std::string out = wire::error_reply(
-        failure.error, {record_.request_id, {}, wants_close()}, head_.method == "HEAD"
+        format_, failure.error, {record_.request_id, {}, wants_close()}, head_.method == "HEAD"
     );
     head_sent_ = true;
     ErrorCode failed = co_await client_.write(out);
@@ -146,12 +145,11 @@ void Exchange::on_silence() {
         head_sent_ = true;
         record_.status = 200;
     }
+    std::string_view ping = wire::ping_of(format_);
     if (chunked_out_) {
-        fmt::format_to(
-            std::back_inserter(out), "{:x}\r\n{}\r\n", wire::kPingEvent.size(), wire::kPingEvent
-        );
+        fmt::format_to(std::back_inserter(out), "{:x}\r\n{}\r\n", ping.size(), ping);
     } else {
-        out.append(wire::kPingEvent);
+        out.append(ping);
     }
     client_.write_behind(std::move(out));
     worker_.metrics.pings_sent.add();

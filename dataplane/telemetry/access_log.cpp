@@ -73,6 +73,7 @@ void AccessLog::append(const AccessRecord& record) {
     number(out, "status", record.status);
     text(out, "method", record.method);
     text(out, "path", record.path);
+    text(out, "operation", record.operation);
     text(out, "model", record.model);
     text(out, "upstream_model", record.upstream_model);
     text(out, "provider", record.provider);

@@ -19,6 +19,7 @@ struct AccessRecord {
     std::string remote;
     std::string_view method;
     std::string_view path;
+    std::string_view operation;  // what was asked of a provider; empty: nothing
     std::string model;           // as the client named it
     std::string upstream_model;  // as sent
     std::string_view client_key;

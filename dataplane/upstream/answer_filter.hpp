@@ -10,7 +10,7 @@
 namespace balancer::dataplane {
 
 // One answer, on one worker. What it writes takes the place of what came, so that who judges and relays the answer sees only
-// the client's format.
+// the client's format. Errors are no answers: their bytes go through.
 class AnswerFilter {
   public:
     struct Step {
@@ -20,14 +20,15 @@ class AnswerFilter {
 
     virtual ~AnswerFilter() = default;
 
-    // The head has come. May change its fields; the values written must outlive the answer.
-    virtual void begin(wire::ResponseHead& head) = 0;
+    // The head has come. May change its fields; the values written must outlive the answer. False: the body goes through as
+    // it is, and the filter is done with.
+    virtual bool begin(wire::ResponseHead& head) = 0;
 
     // Bytes of the body, in pieces of any size. Appends to `out`.
     virtual Step feed(std::string_view bytes, std::string& out) = 0;
 
-    // The body is whole as far as HTTP can tell. The status may change now: some formats tell what it is in the body.
-    virtual Step end(wire::ResponseHead& head, std::string& out) = 0;
+    // The body is whole as far as HTTP can tell.
+    virtual Step end(std::string& out) = 0;
 };
 
 }  // namespace balancer::dataplane

@@ -66,7 +66,7 @@ net::awaitable<ReadStatus> UpstreamResponse::read_head() {
             if (head->status >= 200) {
                 head_ = *std::move(head);
                 stream().set_deadline(times_.total);
-                if (filter_) filter_->begin(head_);
+                if (filter_ && !filter_->begin(head_)) filter_.reset();
                 co_return begin_body(head_bytes_.view().substr(scan.size));
             }
             // An interim answer (100, 103): the final one follows.
@@ -120,7 +120,7 @@ ReadStatus UpstreamResponse::absorb(std::size_t bytes) {
 ReadStatus UpstreamResponse::filter(std::size_t raw_begin) {
     filtered_.clear();
     AnswerFilter::Step step = filter_->feed(body_.view().substr(raw_begin), filtered_);
-    if (complete_ && step.failure == FailureClass::kNone) step = filter_->end(head_, filtered_);
+    if (complete_ && step.failure == FailureClass::kNone) step = filter_->end(filtered_);
     body_.resize(raw_begin);
     if (step.failure != FailureClass::kNone) {
         complete_ = false;

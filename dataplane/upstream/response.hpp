@@ -44,8 +44,9 @@ class UpstreamResponse {
 
     UpstreamResponse(PooledConnection connection, BufferPool& buffers, ReadTimes times);
 
-    // Before anything is read: body() is then what the filter makes of the body.
+    // Before anything is read: body() is then what the filter makes of the body, if it has anything to do.
     void filter_through(std::unique_ptr<AnswerFilter> filter) { filter_ = std::move(filter); }
+    bool filtered() const { return filter_ != nullptr; }
 
     // The request is out: from now on the head must come within times.first_byte.
     void await_head() { stream().set_deadline(deadline(times_.first_byte)); }

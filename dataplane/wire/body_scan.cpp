@@ -63,7 +63,8 @@ error_code raw_of(ondemand::value value, std::string_view& raw) {
     return simdjson::SUCCESS;
 }
 
-error_code find_first_user(ondemand::value value, std::string_view& raw) {
+// The first message of the user, and in front of it the first one that instructs (of OpenAI's format; `system` is null else).
+error_code find_first_messages(ondemand::value value, std::string_view& user, std::string_view* system) {
     ondemand::array messages;
     if (value.get_array().get(messages) != simdjson::SUCCESS) return simdjson::SUCCESS;
     for (auto element : messages) {
@@ -73,9 +74,11 @@ error_code find_first_user(ondemand::value value, std::string_view& raw) {
             return code;
         }
         std::string_view role;
-        if (message["role"].get_string().get(role) == simdjson::SUCCESS && role == "user") {
-            return message.raw_json().get(raw);
-        }
+        if (message["role"].get_string().get(role) != simdjson::SUCCESS) continue;
+        if (role == "user") return message.raw_json().get(user);
+        bool instructs = role == "system" || role == "developer";
+        if (system == nullptr || !system->empty() || !instructs) continue;
+        if (error_code code = message.raw_json().get(*system)) return code;
     }
     return simdjson::SUCCESS;
 }
@@ -93,11 +96,15 @@ error_code read_user_id(ondemand::value value, std::string& user_id) {
 struct BodyScanner::Parser {
     ondemand::parser parser;
     std::string_view body;
+    Format format = Format::kAnthropic;
     BodyFields fields;
     bool has_model = false;
     bool has_stream = false;
+    bool has_cache_key = false;
 
     Result<void> member(ondemand::field& field);
+    error_code anthropic_member(ondemand::field& field);
+    error_code openai_member(ondemand::field& field);
     Result<void> read_model(ondemand::value value);
     Result<void> read_stream(ondemand::value value);
     Result<void> read_provider(std::size_t key_begin, ondemand::value value);
@@ -145,6 +152,29 @@ Result<void> BodyScanner::Parser::read_provider(std::size_t key_begin, ondemand:
     return {};
 }
 
+error_code BodyScanner::Parser::anthropic_member(ondemand::field& field) {
+    auto key_is = [&](std::string_view name) { return field.key().unsafe_is_equal(name); };
+    if (key_is("metadata")) return read_user_id(field.value(), fields.user_id);
+    if (key_is("messages")) return find_first_messages(field.value(), fields.first_user_message, nullptr);
+    if (key_is("system")) return raw_of(field.value(), fields.system);
+    if (key_is("tools")) return raw_of(field.value(), fields.tools);
+    return simdjson::SUCCESS;
+}
+
+error_code BodyScanner::Parser::openai_member(ondemand::field& field) {
+    auto key_is = [&](std::string_view name) { return field.key().unsafe_is_equal(name); };
+    if (key_is("messages")) return find_first_messages(field.value(), fields.first_user_message, &fields.system);
+    if (key_is("tools")) return raw_of(field.value(), fields.tools);
+    // Made for what stickiness is for, and in the long run the one that replaces `user`.
+    bool cache_key = key_is("prompt_cache_key");
+    if (!cache_key && (!key_is("user") || has_cache_key)) return simdjson::SUCCESS;
+    std::string_view text;
+    if (field.value().get_string().get(text) != simdjson::SUCCESS || text.empty()) return simdjson::SUCCESS;
+    fields.user_id = text;
+    has_cache_key = cache_key;
+    return simdjson::SUCCESS;
+}
+
 Result<void> BodyScanner::Parser::member(ondemand::field& field) {
     // Compared escaped: a key written with escapes is nothing that we route by.
     std::size_t key_begin = static_cast<std::size_t>(field.key().raw() - body.data()) - 1;
@@ -152,16 +182,7 @@ Result<void> BodyScanner::Parser::member(ondemand::field& field) {
     if (key_is("model")) return read_model(field.value());
     if (key_is("stream")) return read_stream(field.value());
     if (key_is("provider")) return read_provider(key_begin, field.value());
-    error_code code = simdjson::SUCCESS;
-    if (key_is("metadata")) {
-        code = read_user_id(field.value(), fields.user_id);
-    } else if (key_is("messages")) {
-        code = find_first_user(field.value(), fields.first_user_message);
-    } else if (key_is("system")) {
-        code = raw_of(field.value(), fields.system);
-    } else if (key_is("tools")) {
-        code = raw_of(field.value(), fields.tools);
-    }
+    error_code code = format == Format::kOpenai ? openai_member(field) : anthropic_member(field);
     if (code != simdjson::SUCCESS) return syntax_error(code);
     fields.system = trimmed(fields.system);
     fields.tools = trimmed(fields.tools);
@@ -169,14 +190,16 @@ Result<void> BodyScanner::Parser::member(ondemand::field& field) {
     return {};
 }
 
-Result<BodyFields> BodyScanner::scan(std::string_view body) {
+Result<BodyFields> BodyScanner::scan(std::string_view body, Format format) {
     Parser& state = *parser_;
     // Its tables take four times the largest body: after a huge one they are given up.
     if (state.parser.capacity() > kTablesKeptFor && body.size() <= kTablesKeptFor) state.parser = ondemand::parser();
     state.body = body;
+    state.format = format;
     state.fields = BodyFields{};
     state.has_model = false;
     state.has_stream = false;
+    state.has_cache_key = false;
     if (body.empty()) return invalid("The request body is empty; it must be a JSON object");
     simdjson::padded_string_view padded(body.data(), body.size(), body.size() + kBodyPadding);
     ondemand::document document;

@@ -1,4 +1,4 @@
-// One pass over a Messages request body: what routing needs, as spans of the bytes. Everything else is the
+// One pass over a request's body, in either format: what routing needs, as spans of the bytes. Everything else is the
 // provider's to judge, and stays as it came.
 #pragma once
 
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "dataplane/wire/format.hpp"
 
 namespace balancer::wire {
 
@@ -28,8 +29,8 @@ struct BodyFields {
     bool stream = false;
     std::optional<std::string> provider;   // the pin
     ByteSpan provider_member;              // key, value and one comma, when pinned
-    std::string user_id;                   // metadata.user_id, or empty
-    std::string_view system;               // raw JSON, or empty
+    std::string user_id;                   // metadata.user_id; OpenAI: prompt_cache_key, else user. Or empty
+    std::string_view system;               // raw JSON, or empty. OpenAI: the first message of role system or developer
     std::string_view tools;
     std::string_view first_user_message;
 };
@@ -42,7 +43,7 @@ class BodyScanner {
 
     // `body` must have kBodyPadding readable bytes behind it. The error is for the client: what is wrong, in
     // the words that the API itself uses ("model: Field required").
-    Result<BodyFields> scan(std::string_view body);
+    Result<BodyFields> scan(std::string_view body, Format format = Format::kAnthropic);
 
   private:
     struct Parser;

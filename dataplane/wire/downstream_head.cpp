@@ -61,11 +61,11 @@ void append_local_head(
     out.append("\r\n");
 }
 
-std::string error_reply(const LocalError& error, const OwnHeaders& own, bool head_only) {
-    std::string body = error_json(error, own.request_id);
+std::string error_reply(Format format, const LocalError& error, const OwnHeaders& own, bool head_only) {
+    std::string body = error_json(format, error, own.request_id);
     std::string out;
     append_local_head(
-        out, error.status, "application/json", {Framing::kLength, body.size()}, own
+        out, status_of(format, error), "application/json", {Framing::kLength, body.size()}, own
     );
     out.resize(out.size() - 2);
     if (error.retry_after_seconds) {

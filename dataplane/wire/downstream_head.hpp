@@ -39,6 +39,6 @@ void append_local_head(
 
 // A whole answer of our own, head and body, with retry-after and x-should-retry as the error asks.
 // `head_only` leaves the body out (HEAD).
-std::string error_reply(const LocalError& error, const OwnHeaders& own, bool head_only);
+std::string error_reply(Format format, const LocalError& error, const OwnHeaders& own, bool head_only);
 
 }  // namespace balancer::wire

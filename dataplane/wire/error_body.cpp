@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/log.hpp"
+#include "dataplane/wire/openai_error.hpp"
 
 namespace balancer::wire {
 namespace {
@@ -40,38 +41,49 @@ void attempts(std::string& out, const std::vector<AttemptNote>& notes) {
 
 }  // namespace
 
-std::string error_json(const LocalError& error, std::string_view request_id) {
-    std::string out = "{\"type\":\"error\",\"error\":{";
+unsigned status_of(Format format, const LocalError& error) {
+    return format == Format::kOpenai ? openai_status_of(error) : error.status;
+}
+
+void append_error_details(std::string& out, const LocalError& error) {
+    if (error.provider.empty() && !error.retry_after_seconds && error.attempts.empty()) return;
+    out.append(",\"details\":{");
+    if (!error.provider.empty()) member(out, "provider", error.provider);
+    if (error.retry_after_seconds) number(out, "retry_after", *error.retry_after_seconds);
+    attempts(out, error.attempts);
+    out.push_back('}');
+}
+
+std::string error_json(Format format, const LocalError& error, std::string_view request_id) {
+    std::string out;
+    if (format == Format::kOpenai) {
+        append_openai_error(out, error, request_id);
+        return out;
+    }
+    out = "{\"type\":\"error\",\"error\":{";
     member(out, "type", error.type);
     member(out, "message", error.message);
     if (!error.code.empty()) member(out, "code", error.code);
-    if (!error.provider.empty() || error.retry_after_seconds || !error.attempts.empty()) {
-        out.append(",\"details\":{");
-        if (!error.provider.empty()) member(out, "provider", error.provider);
-        if (error.retry_after_seconds) number(out, "retry_after", *error.retry_after_seconds);
-        attempts(out, error.attempts);
-        out.push_back('}');
-    }
+    append_error_details(out, error);
     out.push_back('}');
     member(out, "request_id", request_id);
     out.push_back('}');
     return out;
 }
 
-std::string error_event(
-    std::string_view type, std::string_view message, std::string_view request_id
-) {
+std::string error_event(Format format, const LocalError& error, std::string_view request_id) {
+    if (format == Format::kOpenai) return "data: " + error_json(format, error, request_id) + "\n\n";
     std::string out = "event: error\ndata: {\"type\":\"error\",\"error\":{";
-    member(out, "type", type);
-    member(out, "message", message);
+    member(out, "type", error.type);
+    member(out, "message", error.message);
     out.push_back('}');
     member(out, "request_id", request_id);
     out.append("}\n\n");
     return out;
 }
 
-std::string error_event_of(std::string_view json) {
-    std::string out = "event: error\n";
+std::string error_event_of(Format format, std::string_view json) {
+    std::string out = format == Format::kOpenai ? "" : "event: error\n";
     while (!json.empty()) {
         std::size_t end = std::min(json.find_first_of("\r\n"), json.size());
         if (end > 0) out.append("data: ").append(json.substr(0, end)).append("\n");
@@ -79,6 +91,10 @@ std::string error_event_of(std::string_view json) {
     }
     out.append("\n");
     return out;
+}
+
+std::string_view ping_of(Format format) {
+    return format == Format::kOpenai ? ": ping\n\n" : "event: ping\ndata: {\"type\":\"ping\"}\n\n";
 }
 
 }  // namespace balancer::wire

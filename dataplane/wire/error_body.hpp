@@ -1,4 +1,4 @@
-// The errors that the balancer itself makes, in the API's shape. What an upstream answers is never wrapped in these.
+// The errors that the balancer itself makes, in the shape of the client's API. What an upstream answers is never wrapped in these.
 #pragma once
 
 #include <optional>
@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "dataplane/wire/format.hpp"
 #include "model/failure.hpp"
 
 namespace balancer::wire {
@@ -32,21 +33,26 @@ struct LocalError {
     std::vector<AttemptNote> attempts;
 };
 
-// {"type":"error","error":{…},"request_id":…}
-std::string error_json(const LocalError& error, std::string_view request_id);
+// What a client of `format` is told with it.
+unsigned status_of(Format format, const LocalError& error);
+
+// Anthropic: {"type":"error","error":{…},"request_id":…}. OpenAI: as append_openai_error().
+std::string error_json(Format format, const LocalError& error, std::string_view request_id);
+
+// `,"details":{…}` with the provider, the time to wait and the attempts, if there are any.
+void append_error_details(std::string& out, const LocalError& error);
 
 // The type of an error event that makes Claude Code send the whole streamed request again; any other makes it fall back
 // to an unstreamed one.
 inline constexpr std::string_view kSendAgain = "overloaded_error";
 
-// An error of ours as one `event: error`.
-std::string error_event(
-    std::string_view type, std::string_view message, std::string_view request_id
-);
+// An error of ours in a stream. Anthropic: `event: error`, with type and message. OpenAI: an event whose data is the error.
+std::string error_event(Format format, const LocalError& error, std::string_view request_id);
 
-// A provider's error object (JSON, on any number of lines) as one `event: error`, word for word.
-std::string error_event_of(std::string_view json);
+// A provider's error object (JSON, on any number of lines) as one such event, word for word.
+std::string error_event_of(Format format, std::string_view json);
 
-inline constexpr std::string_view kPingEvent = "event: ping\ndata: {\"type\":\"ping\"}\n\n";
+// What keeps a silent stream alive. OpenAI's has no event for it; a comment disturbs none of its clients.
+std::string_view ping_of(Format format);
 
 }  // namespace balancer::wire

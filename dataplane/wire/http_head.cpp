@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/basic_parser.hpp>
@@ -217,6 +218,17 @@ std::optional<std::string_view> find_field(
         if (equals_lower(field.name, lower_name)) return field.value;
     }
     return std::nullopt;
+}
+
+void set_field(HeaderFields& fields, std::string_view lower_name, std::string_view value) {
+    auto field = std::find_if(fields.begin(), fields.end(), [&](const HeaderField& one) {
+        return equals_lower(one.name, lower_name);
+    });
+    if (field == fields.end()) {
+        fields.push_back({lower_name, value});
+    } else {
+        field->value = value;
+    }
 }
 
 bool list_contains(std::string_view list, std::string_view lower_token) {

@@ -66,6 +66,9 @@ bool equals_lower(std::string_view text, std::string_view lower);
 // The value of the first field of that name (in lower case).
 std::optional<std::string_view> find_field(const HeaderFields& fields, std::string_view lower_name);
 
+// Gives the first field of that name (in lower case) another value; adds it when there is none.
+void set_field(HeaderFields& fields, std::string_view lower_name, std::string_view value);
+
 // True when a comma-separated list holds the token (in lower case).
 bool list_contains(std::string_view list, std::string_view lower_token);
 

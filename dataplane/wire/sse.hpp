@@ -1,4 +1,5 @@
-// Server-sent events as the Messages API sends them: split at event borders, sorted by kind. No tree, no copy.
+// Server-sent events: split at event borders, and sorted by kind as the Messages API sends them (chat completions:
+// convert/openai_events). No tree, no copy.
 #pragma once
 
 #include <cstddef>
@@ -10,9 +11,10 @@ namespace balancer::wire {
 enum class SseKind {
     kComment,       // no event and no data: `: keep-alive`
     kPing,
-    kMessageStart,
+    kMessageStart,  // OpenAI: a chunk that says nothing yet
     kContent,       // content_block_*, message_delta, and whatever is not known: the answer has begun
-    kMessageStop,
+    kFinish,        // OpenAI: content, with a finish_reason. A body that ends behind it is whole
+    kMessageStop,   // OpenAI: [DONE]
     kError,
 };
 

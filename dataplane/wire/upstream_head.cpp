@@ -62,45 +62,57 @@ void provider_lines(std::string& out, const Provider& provider) {
     }
 }
 
-void append_openai_head(std::string& out, const UpstreamRequest& request) {
-    const Provider& provider = request.provider;
-    out.append("POST ").append(provider.endpoint.path_prefix).append("/chat/completions HTTP/1.1\r\n");
-    line(out, "host", provider.endpoint.authority);
+std::string_view path_of(const UpstreamRequest& request) {
+    if (format_of(request.provider) == Format::kOpenai) return "/chat/completions";
+    return request.format == Format::kOpenai ? "/v1/messages" : request.client.path;
+}
+
+// Of a request in the provider's own format. True when an anthropic-version is among them.
+bool client_lines(std::string& out, const UpstreamRequest& request) {
+    bool has_version = false;
+    for (const HeaderField& field : request.client.fields) {
+        if (!passes(field, request)) continue;
+        has_version = has_version || equals_lower(field.name, "anthropic-version");
+        line(out, field.name, field.value);
+    }
+    return has_version;
+}
+
+// Of a converted one.
+void own_lines(std::string& out, const UpstreamRequest& request) {
     for (const auto& [name, value] : {
              std::pair<std::string_view, std::string_view>("content-type", "application/json"),
              {"accept", request.stream ? "text/event-stream" : "application/json"},
              {"user-agent", "claude-code-provider-balancer/" BALANCER_VERSION},
          }) {
-        if (!overridden(name, provider)) line(out, name, value);
+        if (!overridden(name, request.provider)) line(out, name, value);
     }
+    bool bearer = format_of(request.provider) == Format::kOpenai;
     for (const HeaderField& field : request.client.fields) {
         if (!is_credential(field.name) || !passes(field, request)) continue;
-        out.append("authorization: Bearer ").append(bearer_value(field.value)).append("\r\n");
+        out.append(bearer ? "authorization: Bearer " : "x-api-key: ").append(bearer_value(field.value)).append("\r\n");
         break;
     }
-    provider_lines(out, provider);
-    line(out, "accept-encoding", "identity");
-    fmt::format_to(std::back_inserter(out), "content-length: {}\r\n\r\n", request.content_length);
 }
 
 }  // namespace
 
 void append_upstream_head(std::string& out, const UpstreamRequest& request) {
-    if (request.provider.type == ProviderType::kOpenai) return append_openai_head(out, request);
     const RequestHead& client = request.client;
     const Provider& provider = request.provider;
-    out.append(client.method).append(" ").append(provider.endpoint.path_prefix);
-    out.append(client.path).append(client.query).append(" HTTP/1.1\r\n");
+    bool converted = format_of(provider) != request.format;
+    out.append(client.method).append(" ").append(provider.endpoint.path_prefix).append(path_of(request));
+    if (!converted) out.append(client.query);
+    out.append(" HTTP/1.1\r\n");
     line(out, "host", provider.endpoint.authority);
-    bool has_version = false;
-    for (const HeaderField& field : client.fields) {
-        if (!passes(field, request)) continue;
-        has_version = has_version || equals_lower(field.name, "anthropic-version");
-        line(out, field.name, field.value);
+    bool has_version = overridden("anthropic-version", provider);
+    if (converted) {
+        own_lines(out, request);
+    } else if (client_lines(out, request)) {
+        has_version = true;
     }
-    has_version = has_version || overridden("anthropic-version", provider);
     provider_lines(out, provider);
-    if (!has_version) line(out, "anthropic-version", "2023-06-01");
+    if (format_of(provider) == Format::kAnthropic && !has_version) line(out, "anthropic-version", "2023-06-01");
     line(out, "accept-encoding", "identity");
     fmt::format_to(std::back_inserter(out), "content-length: {}\r\n\r\n", request.content_length);
 }

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "dataplane/wire/format.hpp"
 #include "dataplane/wire/http_head.hpp"
 #include "model/snapshot.hpp"
 
@@ -19,11 +20,13 @@ struct UpstreamRequest {
     // Values of credential fields that are keys of the balancer itself: no provider sees them.
     std::span<const std::string_view> balancer_keys;
     bool stream = false;  // what is asked for
+    Format format = Format::kAnthropic;  // the client's
 };
 
-// Appends the head with its empty line to `out`. To a provider of type anthropic the path is the client's under the provider's
-// base path. To one of type openai it is /chat/completions there, and of the client's headers none goes along: they are of
-// another API. Its credential does, as a bearer, when the provider is a passthrough.
+// Appends the head with its empty line to `out`. The path is that of the API under the provider's base path: the client's own
+// to a provider of type anthropic, /chat/completions to one of type openai (its base path has the version). To a provider of
+// the other format none of the client's headers goes along, since they are of another API. Its credential does, in the form of
+// the provider's API, when the provider is a passthrough.
 void append_upstream_head(std::string& out, const UpstreamRequest& request);
 
 // The value of an authorization field without its `Bearer `; the value itself when there is no such scheme.

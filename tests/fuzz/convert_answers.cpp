@@ -3,7 +3,7 @@
 #include "dataplane/wire/convert/answer_to_anthropic.hpp"
 #include "dataplane/wire/convert/answer_to_openai.hpp"
 #include "dataplane/wire/convert/error_to_anthropic.hpp"
-#include "dataplane/wire/convert/error_to_openai.hpp"
+#include "dataplane/wire/openai_error.hpp"
 #include "dataplane/wire/convert/expand.hpp"
 #include "tests/fuzz/convert_check.hpp"
 #include "tests/fuzz/targets.hpp"

@@ -1,9 +1,9 @@
 #include "dataplane/wire/convert/aggregate.hpp"
 
 #include "dataplane/wire/body_scan.hpp"
-#include "dataplane/wire/convert/error_to_openai.hpp"
 #include "dataplane/wire/convert/json_text.hpp"
 #include "dataplane/wire/convert/tool_input.hpp"
+#include "dataplane/wire/openai_error.hpp"
 
 namespace balancer::wire::convert {
 namespace {

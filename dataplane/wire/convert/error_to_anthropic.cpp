@@ -75,11 +75,13 @@ unsigned status_of(const Words& words) {
     if (problem == std::errc() && read == end && code >= 400 && code <= 599) return code;
     if (is_any_of(words, {"rate_limit_exceeded", "rate_limit_error", "requests", "tokens"}))
         return 429;
-    if (is_any_of(words, {"overloaded_error", "engine_overloaded", "service_unavailable"}))
+    if (is_any_of(words, {"overloaded_error", "overloaded", "engine_overloaded", "service_unavailable"}))
         return 529;
     if (is_any_of(words, {"invalid_api_key", "authentication_error"})) return 401;
     if (is_any_of(words, {"permission_error", "permission_denied"})) return 403;
-    if (is_any_of(words, {"model_not_found", "not_found_error"})) return 404;
+    if (is_any_of(words, {"model_not_found", "not_found_error", "not_found"})) return 404;
+    if (is_any_of(words, {"request_too_large"})) return 413;
+    if (is_any_of(words, {"timeout", "timeout_error"})) return 504;
     if (is_any_of(words, {"invalid_request_error", "invalid_request", "BadRequestError"}))
         return 400;
     return 500;

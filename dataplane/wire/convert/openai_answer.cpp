@@ -20,9 +20,16 @@ void read_texts(Walk& walk, Value& value, OpenaiAnswer& answer) {
         walk.members(part, [&](std::string_view name, Value& member) {
             if (name == "text" && walk.kind(member) == JsonKind::kString) {
                 answer.texts.push_back(walk.string(member));
+            } else if (name != "type") {
+                answer.has_more = true;
             }
         });
     });
+}
+
+// What servers send for "no such thing".
+bool is_nothing(std::string_view raw) {
+    return raw.empty() || raw == "null" || raw == "\"\"" || raw == "[]" || raw == "{}";
 }
 
 void read_message(Walk& walk, Value& value, OpenaiAnswer& answer) {
@@ -42,6 +49,8 @@ void read_message(Walk& walk, Value& value, OpenaiAnswer& answer) {
             });
         } else if (name == "function_call" && walk.kind(member) == JsonKind::kObject) {
             read_openai_function(walk, member, answer.calls.emplace_back());
+        } else if (name != "role" && !is_nothing(walk.raw(member))) {
+            answer.has_more = true;
         }
     });
     // Some servers send both, with the same text.

@@ -37,6 +37,7 @@ struct OpenaiAnswer {
     std::string_view stop_text;  // the stop sequence that was met, from servers that tell
     std::optional<Usage> usage;
     bool is_error = false;  // a member "error" that is not null
+    bool has_more = false;  // content of a kind that is not read here: audio, say
 
     // Keeps what it has allocated.
     void clear();

@@ -3,12 +3,11 @@
 #include <utility>
 
 #include "dataplane/wire/convert/error_to_anthropic.hpp"
+#include "dataplane/wire/convert/openai_events.hpp"
 #include "dataplane/wire/convert/stop_reason.hpp"
 
 namespace balancer::wire::convert {
 namespace {
-
-constexpr std::string_view kDone = "[DONE]";
 
 std::string_view trimmed(std::string_view text) {
     std::size_t begin = std::min(text.find_first_not_of(" \t\r\n"), text.size());
@@ -49,8 +48,7 @@ void StreamToAnthropic::fail(StreamFault fault, LocalError error, std::string& o
     if (state_.over()) return;
     state_.fault = fault;
     state_.error = std::move(error);
-    if (state_.begun)
-        out.append(error_event(state_.error.type, state_.error.message, options_.request_id));
+    if (state_.begun) out.append(error_event(Format::kAnthropic, state_.error, options_.request_id));
 }
 
 void StreamToAnthropic::break_off(StreamFault fault, std::string_view why, std::string& out) {
@@ -66,7 +64,7 @@ void StreamToAnthropic::break_off(StreamFault fault, std::string_view why, std::
 void StreamToAnthropic::read(const SseEvent& event, std::string& out) {
     std::string_view data = trimmed(event.data);
     if (event.kind == SseKind::kComment || data.empty()) return;
-    if (data == kDone) {
+    if (is_done_mark(data)) {
         // Some servers give no reason; one that gives no content either has not answered.
         if (state_.begun || !finish_reason_.empty()) return complete(out);
         return break_off(

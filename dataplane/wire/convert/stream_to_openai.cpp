@@ -2,10 +2,10 @@
 
 #include <utility>
 
-#include "dataplane/wire/convert/error_to_openai.hpp"
 #include "dataplane/wire/convert/json_text.hpp"
 #include "dataplane/wire/convert/json_write.hpp"
 #include "dataplane/wire/convert/stop_reason.hpp"
+#include "dataplane/wire/openai_error.hpp"
 
 namespace balancer::wire::convert {
 
@@ -35,10 +35,7 @@ void StreamToOpenai::fail(StreamFault fault, LocalError error, std::string& out)
     if (state_.over()) return;
     state_.fault = fault;
     state_.error = std::move(error);
-    if (!state_.begun) return;
-    out.append("data: ");
-    append_openai_error(out, state_.error, options_.request_id);
-    out.append("\n\n");
+    if (state_.begun) out.append(error_event(Format::kOpenai, state_.error, options_.request_id));
 }
 
 void StreamToOpenai::break_off(StreamFault fault, std::string_view why, std::string& out) {

@@ -4,6 +4,8 @@
 
 #include <memory>
 
+#include "dataplane/wire/openai_error.hpp"
+
 namespace balancer::dataplane {
 namespace {
 
@@ -29,7 +31,9 @@ class Classify : public testing::Test {
     Verdict status(unsigned code, const std::string& body = "", bool own = true) {
         wire::ResponseHead head;
         head.status = code;
-        return classify_status(head, body, own ? own_ : passthrough_, settings_, kNow);
+        return classify_status(
+            head, body, wire::anthropic_error(code, body), own ? own_ : passthrough_, settings_, kNow
+        );
     }
 };
 
@@ -90,7 +94,8 @@ TEST_F(Classify, AnEmptyPurseIsAQuotaWhateverTheStatus) {
 
 TEST_F(Classify, ErrorObjectsByTheirType) {
     auto type = [&](const std::string& name, const Provider& provider) {
-        return classify_error_object(R"({"type":"error","error":{"type":")" + name + R"(","message":"m"}})", provider, settings_);
+        std::string body = R"({"type":"error","error":{"type":")" + name + R"(","message":"m"}})";
+        return classify_error_object(body, wire::anthropic_error(200, body), provider, settings_);
     };
     EXPECT_EQ(type("overloaded_error", own_).failure, FailureClass::kOverloaded);
     EXPECT_EQ(type("rate_limit_error", own_).failure, FailureClass::kRateLimited);

@@ -1,9 +1,9 @@
 #include "dataplane/wire/convert/answer_to_openai.hpp"
 
-#include "dataplane/wire/convert/error_to_openai.hpp"
 #include "dataplane/wire/convert/expand.hpp"
 #include "dataplane/wire/convert/stream_to_anthropic.hpp"
 #include "dataplane/wire/convert/stream_to_openai.hpp"
+#include "dataplane/wire/openai_error.hpp"
 #include "tests/unit/wire/convert_fixture.hpp"
 
 namespace balancer::wire::convert {

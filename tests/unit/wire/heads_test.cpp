@@ -106,7 +106,7 @@ TEST(ErrorReply, IsTheApisShapeAndItsRetryAfterStaysUnderAMinute) {
     error.provider = "alpha";
     error.retry_after_seconds = 900;
     error.attempts = {{"alpha", FailureClass::kOverloaded, 529, "d"}, {"beta", FailureClass::kConnect, 0, ""}};
-    std::string reply = error_reply(error, {"bal_1", {}, false}, false);
+    std::string reply = error_reply(Format::kAnthropic, error, {"bal_1", {}, false}, false);
     EXPECT_NE(reply.find("\r\nretry-after: 59\r\n"), std::string::npos);
     auto body = nlohmann::json::parse(reply.substr(reply.find("\r\n\r\n") + 4));
     EXPECT_EQ(body["type"], "error");
@@ -119,7 +119,7 @@ TEST(ErrorReply, IsTheApisShapeAndItsRetryAfterStaysUnderAMinute) {
     EXPECT_EQ(body["request_id"], "bal_1");
     EXPECT_EQ(reply.find("x-should-retry"), std::string::npos);
     error.retry = false;
-    EXPECT_NE(error_reply(error, {"bal_1", {}, true}, true).find("x-should-retry: false"), std::string::npos);
+    EXPECT_NE(error_reply(Format::kAnthropic, error, {"bal_1", {}, true}, true).find("x-should-retry: false"), std::string::npos);
 }
 
 }  // namespace

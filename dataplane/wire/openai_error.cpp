@@ -1,13 +1,13 @@
-#include "dataplane/wire/convert/error_to_openai.hpp"
+#include "dataplane/wire/openai_error.hpp"
 
 #include <fmt/format.h>
 
 #include <array>
 
+#include "base/log.hpp"
 #include "dataplane/wire/body_scan.hpp"
-#include "dataplane/wire/convert/json_write.hpp"
 
-namespace balancer::wire::convert {
+namespace balancer::wire {
 namespace {
 
 struct Kind {
@@ -54,17 +54,22 @@ void append_openai_error(std::string& out, const LocalError& error, std::string_
     std::string_view code = is_too_long(error.message) ? std::string_view("context_length_exceeded")
                             : error.code.empty()       ? kind.code
                                                        : std::string_view(error.code);
-    out.append("{\"error\":{");
-    text_member(out, "message", error.message);
-    inside_member(out, "type", kind.openai);
-    raw_member(out, "param", "null");
+    out.append("{\"error\":{\"message\":");
+    append_json_string(out, error.message);
+    out.append(",\"type\":");
+    append_json_string(out, kind.openai);
+    out.append(",\"param\":null,\"code\":");
     if (code.empty()) {
-        raw_member(out, "code", "null");
+        out.append("null");
     } else {
-        text_member(out, "code", code);
+        append_json_string(out, code);
     }
+    append_error_details(out, error);
     out.push_back('}');
-    if (!request_id.empty()) text_member(out, "request_id", request_id);
+    if (!request_id.empty()) {
+        out.append(",\"request_id\":");
+        append_json_string(out, request_id);
+    }
     out.push_back('}');
 }
 
@@ -79,4 +84,4 @@ LocalError anthropic_error(unsigned status, std::string_view body) {
     return error;
 }
 
-}  // namespace balancer::wire::convert
+}  // namespace balancer::wire
