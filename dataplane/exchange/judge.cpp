@@ -131,10 +131,13 @@ std::optional<wire::SseEvent> Exchange::next_event(wire::SseSplitter& events, st
 
 // What the provider says is wrong, in Anthropic's terms. Keeps it for the client when its bytes are not in the client's format.
 wire::LocalError Exchange::read_error(const Provider& provider, unsigned status, std::string_view body) {
-    bool openai = wire::format_of(provider) == wire::Format::kOpenai && !response_->filtered();
+    wire::Format spoken = wire::format_of(provider);
+    // A filter has put it into Anthropic's shape.
+    bool openai = spoken == wire::Format::kOpenai && !response_->filtered();
     wire::LocalError error = openai ? wire::convert::error_to_anthropic(worker_.json_reader, status, body)
                                     : wire::anthropic_error(status, body);
-    if (response_->filtered() || wire::format_of(provider) != format_) told_ = error;
+    bool other_mode = format_ == wire::Format::kOpenai && response_->filtered();
+    if (spoken != format_ || other_mode) told_ = error;
     return error;
 }
 

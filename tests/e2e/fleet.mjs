@@ -1,5 +1,5 @@
 // Starts the built programs as an operator would: one control plane, two data planes on one port,
-// two fake providers.
+// fake providers.
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -102,22 +102,23 @@ class FakeProvider {
 }
 
 // Threshold 1000: the rules of the scripts fail on purpose, and nobody is to be benched for it.
-function configuration(providers, clientKey) {
+function configuration(providers, routes, clientKey) {
+    const targets = (names) => names.map((name, index) => ({
+        provider: name,
+        model: 'passthrough',
+        priority: index + 1,
+    }));
     return JSON.stringify({
-        providers: providers.map(({ name, address, key }) => ({
+        providers: providers.map(({ name, address, key, openai }) => ({
             name,
-            type: 'anthropic',
-            base_url: `http://${address}`,
+            type: openai ? 'openai' : 'anthropic',
+            base_url: `http://${address}${openai ? '/v1' : ''}`,
             auth_type: 'api_key',
             auth_value: key,
         })),
-        model_routes: {
-            '*': providers.map(({ name }, index) => ({
-                provider: name,
-                model: 'passthrough',
-                priority: index + 1,
-            })),
-        },
+        model_routes: Object.fromEntries(
+            Object.entries(routes).map(([pattern, names]) => [pattern, targets(names)]),
+        ),
         settings: {
             unhealthy_threshold: 1000,
             unhealthy_http_codes: [429, 500, 502, 503, 529],
@@ -139,8 +140,9 @@ export class Fleet {
         return program;
     }
 
-    // `scripts` maps provider names to scripts, in order of priority.
-    async start(scripts, clientKey) {
+    // `scripts` maps provider names to scripts, in order of priority. `openai` names those of type
+    // openai; `routes` maps patterns to names, by default all models to all providers.
+    async start(scripts, clientKey, { openai = [], routes = { '*': Object.keys(scripts) } } = {}) {
         fs.rmSync(this.directory, { recursive: true, force: true });
         fs.mkdirSync(this.directory, { recursive: true });
         this.providers = {};
@@ -155,9 +157,10 @@ export class Fleet {
             name,
             address,
             key: `key-of-${name}`,
+            openai: openai.includes(name),
         }));
         // JSON is YAML too.
-        fs.writeFileSync(configFile, configuration(rows, clientKey));
+        fs.writeFileSync(configFile, configuration(rows, routes, clientKey));
         await this.startControlPlane(configFile);
         const listen = await this.startDataPlane('dp1', '127.0.0.1:0');
         await this.startDataPlane('dp2', listen);

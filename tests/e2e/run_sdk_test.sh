@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# run_sdk_test.sh BIN_DIR WORK_DIR: installs the SDKs into WORK_DIR when they are not there yet, then runs sdk_test.mjs
+# run_sdk_test.sh TEST BIN_DIR WORK_DIR: installs the SDKs into WORK_DIR when they are not there yet, then runs TEST.mjs
 # against the binaries in BIN_DIR. Exit code 77: there is no Node of version 18 or newer (1 when CI is set).
 set -euo pipefail
 
-bin_dir=$(cd "$1" && pwd)
-work_dir=$2
+test=$1
+bin_dir=$(cd "$2" && pwd)
+work_dir=$3
 here=$(cd "$(dirname "$0")" && pwd)
 
 if ! command -v node >/dev/null || ! command -v npm >/dev/null ||
@@ -18,11 +19,11 @@ fi
 mkdir -p "$work_dir"
 cd "$work_dir"
 if ! cmp -s "$here/package-lock.json" installed-lock.json; then
-    echo "installing @anthropic-ai/sdk into $work_dir"
+    echo "installing the SDKs into $work_dir"
     rm -rf node_modules installed-lock.json
     cp "$here/package.json" "$here/package-lock.json" .
     npm ci --ignore-scripts --no-audit --no-fund </dev/null
     # Last, so that a broken installation is done again.
     cp "$here/package-lock.json" installed-lock.json
 fi
-exec node --test-reporter=spec "$here/sdk_test.mjs" "$bin_dir" "$work_dir"
+exec node --test-reporter=spec "$here/$test.mjs" "$bin_dir" "$work_dir"

@@ -30,9 +30,9 @@ struct Padded {
     std::string_view view;
 };
 
-Result<BodyFields> scan(const Padded& body) {
+Result<BodyFields> scan(const Padded& body, wire::Format format) {
     static wire::BodyScanner scanner;
-    return scanner.scan(body.view);
+    return scanner.scan(body.view, format);
 }
 
 bool equal(const wire::ByteSpan& a, const wire::ByteSpan& b) {
@@ -66,11 +66,11 @@ void check_spans(std::string_view body, const BodyFields& fields) {
     BALANCER_CHECK(member.find("\"provider\"") != std::string_view::npos);
 }
 
-void check_splice(std::string_view body, const BodyFields& fields) {
+void check_splice(std::string_view body, const BodyFields& fields, wire::Format format) {
     if (!fields.provider) BALANCER_CHECK(splice(body, fields, {}) == body);
     std::string out = splice(body, fields, kNewModel);
     Padded padded(out, "\"");
-    Result<BodyFields> again = scan(padded);
+    Result<BodyFields> again = scan(padded, format);
     BALANCER_CHECK(again.has_value());
     BALANCER_CHECK(again->model == kNewModel && !again->provider);
     BALANCER_CHECK(same_but_edits(fields, *again));
@@ -106,7 +106,7 @@ json parse_counting(std::string_view body, Keys& keys) {
 
 // Against nlohmann::json, where both must agree: valid JSON, keys of ours at most once and without
 // escapes.
-void check_against_full_parser(std::string_view body, const Result<BodyFields>& fields) {
+void check_against_full_parser(std::string_view body, const Result<BodyFields>& fields, wire::Format format) {
     constexpr std::string_view kNotAlike("\\\0", 2);  // escapes in keys; nlohmann ends at a NUL
     if (body.find_first_of(kNotAlike) != std::string_view::npos) return;
     if (body.starts_with("\xef\xbb\xbf")) return;
@@ -123,7 +123,8 @@ void check_against_full_parser(std::string_view body, const Result<BodyFields>& 
     bool pinned = keys.provider == 1 && full["provider"].is_string();
     BALANCER_CHECK(fields->provider.has_value() == pinned);
     if (pinned) BALANCER_CHECK(full["provider"] == *fields->provider);
-    if (keys.metadata == 1 && keys.user_id == 1 && full["metadata"].is_object()) {
+    bool anthropic = format == wire::Format::kAnthropic;
+    if (anthropic && keys.metadata == 1 && keys.user_id == 1 && full["metadata"].is_object()) {
         json user = full["metadata"].value("user_id", json());
         BALANCER_CHECK(fields->user_id == (user.is_string() ? user.get<std::string>() : ""));
     }
@@ -133,13 +134,11 @@ void check_against_full_parser(std::string_view body, const Result<BodyFields>& 
     BALANCER_CHECK(json::parse(splice(body, *fields, kNewModel), nullptr, false) == expected);
 }
 
-}  // namespace
-
-void body(std::string_view bytes) {
+void check_scan(std::string_view bytes, wire::Format format) {
     Padded zeros(bytes, std::string_view("\0", 1));
     Padded hostile(bytes, "\"}],\\ \xff");
-    Result<BodyFields> fields = scan(zeros);
-    Result<BodyFields> other = scan(hostile);
+    Result<BodyFields> fields = scan(zeros, format);
+    Result<BodyFields> other = scan(hostile, format);
     BALANCER_CHECK(fields.has_value() == other.has_value());
     if (fields) {
         BALANCER_CHECK(fields->model == other->model && fields->provider == other->provider);
@@ -147,12 +146,18 @@ void body(std::string_view bytes) {
         BALANCER_CHECK(equal(fields->provider_member, other->provider_member));
         BALANCER_CHECK(same_but_edits(*fields, *other));
         check_spans(zeros.view, *fields);
-        check_splice(zeros.view, *fields);
+        check_splice(zeros.view, *fields, format);
     } else {
         BALANCER_CHECK(!fields.error().text().empty());
     }
-    check_against_full_parser(zeros.view, fields);
+    check_against_full_parser(zeros.view, fields, format);
+}
 
+}  // namespace
+
+void body(std::string_view bytes) {
+    check_scan(bytes, wire::Format::kAnthropic);
+    check_scan(bytes, wire::Format::kOpenai);
     wire::is_error_object(bytes);
     wire::read_error_words(bytes);
 }

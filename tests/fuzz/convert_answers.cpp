@@ -3,8 +3,8 @@
 #include "dataplane/wire/convert/answer_to_anthropic.hpp"
 #include "dataplane/wire/convert/answer_to_openai.hpp"
 #include "dataplane/wire/convert/error_to_anthropic.hpp"
-#include "dataplane/wire/openai_error.hpp"
 #include "dataplane/wire/convert/expand.hpp"
+#include "dataplane/wire/openai_error.hpp"
 #include "tests/fuzz/convert_check.hpp"
 #include "tests/fuzz/targets.hpp"
 #include "tests/support/event_sequence.hpp"
@@ -40,7 +40,7 @@ void check_error(unsigned status, std::string_view bytes) {
         error.status >= 400 && error.status < 600 && !error.type.empty() && !error.message.empty()
     );
     std::string out;
-    convert::append_openai_error(out, convert::anthropic_error(status, bytes), "bal_1");
+    wire::append_openai_error(out, wire::anthropic_error(status, bytes), "bal_1");
     check_well_formed(out, bytes);
 }
 

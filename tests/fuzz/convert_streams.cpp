@@ -1,6 +1,7 @@
 // Streams in both directions: every split gives the same bytes, and these are a well-formed
 // sequence of events that ends whole or in one error, or nothing at all.
 #include "dataplane/wire/convert/aggregate.hpp"
+#include "dataplane/wire/convert/openai_events.hpp"
 #include "dataplane/wire/convert/stream_to_anthropic.hpp"
 #include "dataplane/wire/convert/stream_to_openai.hpp"
 #include "tests/fuzz/convert_check.hpp"
@@ -92,6 +93,27 @@ void check_chunks(const Outcome& outcome, std::string_view bytes) {
     BALANCER_CHECK(done == outcome.state.finished);
 }
 
+// Who holds a stream back must have seen its content when the converter has: what commits for one client commits for all.
+void check_kinds(std::string_view bytes) {
+    convert::StreamToAnthropic machine(converting_reader(), {"msg_1", "m"});
+    convert::OpenaiAnswer chunk;
+    wire::SseSplitter splitter;
+    std::string out;
+    bool said = false;
+    while (auto event = splitter.next(bytes)) {
+        std::string_view text = bytes.substr(0, event->size);
+        bytes.remove_prefix(event->size);
+        wire::SseKind kind = convert::openai_event_kind(converting_reader(), *event, chunk);
+        // The kind goes by the first line of data alone.
+        if (text.find("data:", text.find("data:") + 1) != std::string_view::npos) return;
+        said = said || kind == wire::SseKind::kContent || kind == wire::SseKind::kFinish ||
+               kind == wire::SseKind::kMessageStop;
+        machine.feed(text, out);
+        if (machine.state().begun) BALANCER_CHECK(said);
+        if (machine.state().over()) return;
+    }
+}
+
 }  // namespace
 
 void convert_streams(std::string_view bytes) {
@@ -102,6 +124,7 @@ void convert_streams(std::string_view bytes) {
     convert::ToOpenaiAnswerOptions to_openai{"c", "m", 1, true};
     Outcome chunks = convert_all<convert::StreamToOpenai>(bytes, all, to_openai);
     check_chunks(chunks, bytes);
+    check_kinds(bytes);
     Outcome message = aggregate_all(bytes, all);
     if (message.state.finished) check_well_formed(message.out, bytes);
     for (std::size_t step : {std::size_t{1}, std::size_t{3}, std::size_t{61}}) {

@@ -119,23 +119,10 @@ Target body_target() {
             R"({"model":"m","metadata":{"user_id":"u_session_s"},"system":[{"type":"text"}],"tools":[]})",
             R"({"messages":[{"role":"system"},{"role":"user","content":[{"model":"n"}]}],"model":"m","provider":"p"})",
             R"({"model":"m","provider":{"of":"another kind"},"stream":null,"x":"\ud83d\ude00"})",
+            R"({"messages":[{"role":"system","content":"s"},{"role":"user","content":"u"}],"model":"m","prompt_cache_key":"k","user":"u"})",
             R"({"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}})",
         },
-        {
-            "{",
-            "}",
-            "[",
-            "]",
-            ",",
-            ":",
-            "\"",
-            "\\",
-            " ",
-            "\n",
-            "null",
-            "true",
-            "false",
-            "1e5",
+        with_json_words({
             "-0",
             "NaN",
             R"("model":"n",)",
@@ -148,13 +135,13 @@ Target body_target() {
             R"("system":"s",)",
             R"("tools":[1],)",
             R"({"role":"user"},)",
+            R"({"role":"system"},)",
+            R"("user":"u",)",
             R"(\ud800)",
             R"(\u006d)",
-            "\xff",
-            "\xc3\xa9",
             "\xef\xbb\xbf",
             R"("error":null,)",
-        },
+        }),
     };
 }
 
@@ -198,6 +185,13 @@ Target last_known_good_target() {
 }
 
 }  // namespace
+
+std::vector<std::string> with_json_words(std::vector<std::string> more) {
+    std::vector<std::string> words = {
+        "{", "}", "[", "]", ",", ":", "\"", "\\", " ", "\n", "null", "true", "false", "1e5", "\xff", "\xc3\xa9"};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+}
 
 const std::vector<Target>& targets() {
     static const std::vector<Target> kAll = {

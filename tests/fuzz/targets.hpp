@@ -34,6 +34,9 @@ struct Target {
 
 const std::vector<Target>& targets();
 
+// With what JSON is made of.
+std::vector<std::string> with_json_words(std::vector<std::string> more);
+
 Target convert_requests_target();
 Target convert_answers_target();
 Target convert_streams_target();

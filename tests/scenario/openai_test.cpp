@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "tests/scenario/mixed_types.hpp"
 #include "tests/scenario/readings.hpp"
 #include "tests/scenario/requests.hpp"
 #include "tests/support/openai_dialect.hpp"
@@ -14,23 +15,6 @@ using nlohmann::json;
 using How = Break::How;
 using After = Break::After;
 
-ProviderText openai(const std::string& name, const FakeProvider& provider, std::string extra = {}) {
-    ProviderText text{name, provider.base_url() + "/v1", std::move(extra)};
-    text.auth = "    auth_type: api_key\n    auth_value: sk-openai-key\n";
-    return text;
-}
-
-// As Fleet's own, with the type.
-std::string yaml_of(const std::vector<ProviderText>& providers, std::string routes = {}, std::string settings = {}) {
-    std::string yaml = to_yaml({providers, std::move(routes), "  unhealthy_threshold: 1000\n" + settings});
-    for (const ProviderText& provider : providers) {
-        if (!provider.base_url.ends_with("/v1")) continue;
-        std::size_t at = yaml.find("type: anthropic", yaml.find("name: " + provider.name));
-        yaml.replace(at, 15, "type: openai");
-    }
-    return yaml;
-}
-
 class Openai : public testing::Test {
   protected:
     json asked() const {
@@ -40,7 +24,7 @@ class Openai : public testing::Test {
     }
 
     FakeProvider provider_;
-    Fleet fleet_{yaml_of({openai("other", provider_)})};
+    Fleet fleet_{yaml_of({openai_provider("other", provider_)})};
 };
 
 TEST_F(Openai, AnAnswerIsAMessageOfTheModelThatWasAskedFor) {
@@ -181,7 +165,7 @@ TEST_F(Openai, WhatItCannotTakeIsSaidAndNothingIsSent) {
 TEST(OpenaiFailover, MovesBetweenTheTypesInBothDirections) {
     FakeProvider anthropic;
     FakeProvider other;
-    Fleet fleet(yaml_of({{"anthropic", anthropic.base_url()}, openai("other", other)}));
+    Fleet fleet(yaml_of({{"anthropic", anthropic.base_url()}, openai_provider("other", other)}));
     struct Case {
         const char* name;
         Step step;
@@ -200,7 +184,7 @@ TEST(OpenaiFailover, MovesBetweenTheTypesInBothDirections) {
         EXPECT_TRUE(event_names(answer.body).ends_with("message_stop")) << answer.body;
     }
     anthropic.set_script({});
-    Fleet reversed(yaml_of({openai("other", other), {"anthropic", anthropic.base_url()}}));
+    Fleet reversed(yaml_of({openai_provider("other", other), {"anthropic", anthropic.base_url()}}));
     Step cut = break_step(How::kClose, After::kEvents, 1);
     Step garbage;
     garbage.body = "<html>busy</html>";
@@ -227,7 +211,7 @@ TEST(OpenaiFailover, ThinkingThatWasMadeHereDoesNotGoToAnthropic) {
     Step step;
     step.message.thinking = "Let me see.";
     other.set_script(script_of({step}));
-    Fleet fleet(yaml_of({openai("other", other), {"anthropic", anthropic.base_url()}}));
+    Fleet fleet(yaml_of({openai_provider("other", other), {"anthropic", anthropic.base_url()}}));
     RawResponse first = fleet.ask(unstreamed());
     json message = json::parse(first.body);
     ASSERT_EQ(message["content"][0]["type"], "thinking") << first.body;
@@ -246,7 +230,7 @@ TEST(OpenaiFailover, ThinkingThatWasMadeHereDoesNotGoToAnthropic) {
 
 TEST(OpenaiStream, ACutAfterTheBeginningIsNeverAnEnd) {
     FakeProvider provider;
-    Fleet fleet(yaml_of({openai("other", provider)}));
+    Fleet fleet(yaml_of({openai_provider("other", provider)}));
     for (How how : {How::kReset, How::kClose, How::kFinish}) {
         SCOPED_TRACE(static_cast<int>(how));
         Step step = break_step(how, After::kEvents, 4);

@@ -26,6 +26,7 @@ Json shell(const MessageSpec& spec, std::string_view model, std::uint64_t number
         {"object", object},
         {"created", 1'700'000'000},
         {"model", spec.model.empty() ? std::string(model) : spec.model},
+        {"service_tier", "default"},
         {"system_fingerprint", "fp_fake"},
     };
 }
@@ -75,6 +76,9 @@ std::vector<StreamEvent> chat_stream(
         chunk["choices"] = Json::array(
             {{{"index", 0}, {"delta", delta}, {"logprobs", nullptr}, {"finish_reason", finish}}}
         );
+        // With usage asked for, every chunk names it; and newer servers pad theirs against traffic analysis.
+        if (with_usage) chunk["usage"] = nullptr;
+        chunk["obfuscation"] = std::string(events.size() % 7, 'x');
         milliseconds gap = events.empty() ? milliseconds(0) : spec.event_gap;
         events.push_back({"data: " + compact(chunk) + "\n\n", gap});
     };
@@ -88,7 +92,7 @@ std::vector<StreamEvent> chat_stream(
         constexpr std::size_t kFragmentBytes = 7;
         Json first = tool_call(*spec.tool, number, "");
         first["index"] = 0;
-        add({{"tool_calls", Json::array({first})}}, nullptr);
+        add({{"content", nullptr}, {"tool_calls", Json::array({first})}}, nullptr);
         for (const std::string& piece : split_text(spec.tool->input_json, kFragmentBytes)) {
             add({{"tool_calls", Json::array({{{"index", 0}, {"function", {{"arguments", piece}}}}})}}, nullptr);
         }

@@ -109,7 +109,8 @@ std::string head_of(
 ) {
     HeaderLines lines = {
         {"content-type", payload.content_type},
-        {"request-id", fmt::format("req_fake_{}", request.number)},
+        {request.path().ends_with("/chat/completions") ? "x-request-id" : "request-id",
+         fmt::format("req_fake_{}", request.number)},
     };
     if (framing == Framing::kChunked) lines.emplace_back("transfer-encoding", "chunked");
     if (framing == Framing::kContentLength) {

@@ -15,7 +15,7 @@ bool says_something(const OpenaiAnswer& chunk) {
 }  // namespace
 
 bool is_done_mark(std::string_view data) {
-    data.remove_prefix(std::min(data.find_first_not_of(" \t"), data.size()));
+    data.remove_prefix(std::min(data.find_first_not_of(" \t\r\n"), data.size()));
     return data.substr(0, data.find_last_not_of(" \t\r\n") + 1) == "[DONE]";
 }
 

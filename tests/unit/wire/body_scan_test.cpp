@@ -125,5 +125,35 @@ TEST(ErrorObject, IsToldFromAMessage) {
     EXPECT_EQ(read_error_words(R"({"type":"error","error":{"]type":"overl":"m"})").message, "");
 }
 
+TEST(BodyScan, FindsInAChatCompletionsRequestWhatRoutingNeeds) {
+    std::vector<std::string> members = {
+        R"("model" : "gpt-\u0078")", R"("stream":true)", R"("provider":"alpha")", R"("user":"u\n1")",
+        R"("metadata":{"user_id":"not this"})", R"("system":"nor this")", R"("tools":[{"type":"function"}])",
+        R"("messages":[1,{"role":"developer","content":"d"},{"role":"system","content":"s"},{"role":"assistant"},{"role":"user","content":[{"model":"m"}]},{"role":"user","content":"y"}])",
+    };
+    std::mt19937 random(12);
+    BodyScanner scanner;
+    for (int round = 0; round < 100; ++round) {
+        std::shuffle(members.begin(), members.end(), random);
+        std::string body = "{";
+        for (const std::string& member : members) body += (body.size() > 1 ? " , " : "") + member;
+        body += "}";
+        std::string padded = body + std::string(kBodyPadding, '\0');
+        Result<BodyFields> fields = scanner.scan(std::string_view(padded.data(), body.size()), Format::kOpenai);
+        ASSERT_TRUE(fields) << fields.error().text();
+        EXPECT_EQ(fields->model, "gpt-x");
+        EXPECT_TRUE(fields->stream);
+        EXPECT_EQ(fields->provider, "alpha");
+        EXPECT_EQ(fields->user_id, "u\n1");
+        EXPECT_EQ(fields->system, R"({"role":"developer","content":"d"})");
+        EXPECT_EQ(fields->tools, R"([{"type":"function"}])");
+        EXPECT_EQ(fields->first_user_message, R"({"role":"user","content":[{"model":"m"}]})");
+    }
+    for (const char* body : {R"({"model":"m","user":"u","prompt_cache_key":"k"})", R"({"model":"m","prompt_cache_key":"k","user":"u"})"}) {
+        std::string padded = body + std::string(kBodyPadding, '\0');
+        EXPECT_EQ(scanner.scan(std::string_view(padded.data(), std::string_view(body).size()), Format::kOpenai)->user_id, "k");
+    }
+}
+
 }  // namespace
 }  // namespace balancer::wire

@@ -19,15 +19,21 @@ Provider provider_with(AuthType type) {
     return provider;
 }
 
-std::string upstream(const Provider& provider, const std::string& lines, std::string_view balancer_key = {}) {
-    std::string text = "POST /v1/messages?beta=true HTTP/1.1\r\nHost: balancer\r\n" + lines + "\r\n";
+std::string upstream(
+    const Provider& provider,
+    const std::string& lines,
+    std::string_view balancer_key = {},
+    Format format = Format::kAnthropic
+) {
+    std::string path = format == Format::kOpenai ? "/v1/chat/completions?v=1" : "/v1/messages?beta=true";
+    std::string text = "POST " + path + " HTTP/1.1\r\nHost: balancer\r\n" + lines + "\r\n";
     RequestHead head = *parse_request_head(text);
     std::string out;
     std::vector<std::string_view> ours;
     for (const HeaderField& field : head.fields) {
         if (!balancer_key.empty() && bearer_value(field.value) == balancer_key) ours.push_back(field.value);
     }
-    append_upstream_head(out, {head, provider, 42, ours});
+    append_upstream_head(out, {head, provider, 42, ours, false, format});
     return out;
 }
 
@@ -68,6 +74,33 @@ TEST(UpstreamHead, TheProvidersHeadersOverride) {
     EXPECT_NE(out.find("anthropic-version: pinned\r\nx-tenant: blue\r\n"), std::string::npos);
     EXPECT_EQ(out.find("client"), std::string::npos);
     EXPECT_EQ(out.find("red"), std::string::npos);
+}
+
+TEST(UpstreamHead, AConvertedRequestHasNoHeadersOfTheOtherApi) {
+    Provider provider = provider_with(AuthType::kApiKey);
+    std::string lines = "Authorization: Bearer client\r\nOpenAI-Organization: org\r\nanthropic-version: x\r\n";
+    EXPECT_EQ(
+        upstream(provider, lines, {}, Format::kOpenai),
+        "POST /base/v1/messages HTTP/1.1\r\nhost: api.example.com:8443\r\ncontent-type: application/json\r\n"
+        "accept: application/json\r\nuser-agent: claude-code-provider-balancer/" BALANCER_VERSION "\r\n"
+        "x-api-key: provider-key\r\nanthropic-version: 2023-06-01\r\naccept-encoding: identity\r\ncontent-length: 42\r\n\r\n"
+    );
+    // A passthrough provider gets the client's key, as its API wants it.
+    provider = provider_with(AuthType::kPassthrough);
+    EXPECT_NE(upstream(provider, lines, {}, Format::kOpenai).find("x-api-key: client\r\n"), std::string::npos);
+    EXPECT_EQ(upstream(provider, lines, "client", Format::kOpenai).find("client"), std::string::npos);
+    provider.type = ProviderType::kOpenai;
+    EXPECT_NE(upstream(provider, "x-api-key: client\r\n").find("authorization: Bearer client\r\n"), std::string::npos);
+}
+
+TEST(UpstreamHead, ToAProviderOfItsOwnFormatAClientsHeadersPass) {
+    Provider provider = provider_with(AuthType::kAuthToken);
+    provider.type = ProviderType::kOpenai;
+    EXPECT_EQ(
+        upstream(provider, "Authorization: Bearer client\r\nOpenAI-Organization: org\r\n", {}, Format::kOpenai),
+        "POST /base/chat/completions?v=1 HTTP/1.1\r\nhost: api.example.com:8443\r\nOpenAI-Organization: org\r\n"
+        "authorization: Bearer provider-key\r\naccept-encoding: identity\r\ncontent-length: 42\r\n\r\n"
+    );
 }
 
 TEST(DownstreamHead, PassesTheProvidersHeadersAndFramesTheBodyItself) {
@@ -120,6 +153,28 @@ TEST(ErrorReply, IsTheApisShapeAndItsRetryAfterStaysUnderAMinute) {
     EXPECT_EQ(reply.find("x-should-retry"), std::string::npos);
     error.retry = false;
     EXPECT_NE(error_reply(Format::kAnthropic, error, {"bal_1", {}, true}, true).find("x-should-retry: false"), std::string::npos);
+}
+
+TEST(ErrorReply, HasOpenaisShapeForItsClients) {
+    LocalError error;
+    error.status = 529;
+    error.type = "overloaded_error";
+    error.message = "a \"quoted\"\nmessage";
+    error.attempts = {{"alpha", FailureClass::kOverloaded, 529, "d"}};
+    std::string reply = error_reply(Format::kOpenai, error, {"bal_1", {}, false}, false);
+    EXPECT_TRUE(reply.starts_with("HTTP/1.1 503 ")) << reply;
+    auto body = nlohmann::json::parse(reply.substr(reply.find("\r\n\r\n") + 4));
+    EXPECT_EQ(body["error"]["type"], "server_error");
+    EXPECT_EQ(body["error"]["code"], "overloaded");
+    EXPECT_EQ(body["error"]["param"], nullptr);
+    EXPECT_EQ(body["error"]["message"], error.message);
+    EXPECT_EQ(body["error"]["details"]["attempts"].size(), 1u);
+    EXPECT_FALSE(body.contains("type"));
+    EXPECT_EQ(body["request_id"], "bal_1");
+    std::string event = error_event(Format::kOpenai, error, "bal_1");
+    EXPECT_EQ(event, "data: " + error_json(Format::kOpenai, error, "bal_1") + "\n\n");
+    EXPECT_EQ(error_event_of(Format::kOpenai, "{\n\"a\":1}"), "data: {\ndata: \"a\":1}\n\n");
+    EXPECT_EQ(ping_of(Format::kOpenai), ": ping\n\n");
 }
 
 }  // namespace
