@@ -2,30 +2,128 @@
 
 #include <fmt/format.h>
 
-#include <array>
+#include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <optional>
+#include <span>
 
 #include "base/ascii.hpp"
 
 namespace balancer::wire::convert {
 namespace {
 
-// In lower case.
-constexpr std::array<std::string_view, 9> kPhrases = {
-    "maximum context length",
-    "context length exceeded",
-    "context_length_exceeded",
+// All in lower case. What a message says when it is about the length of the conversation, in the
+// words of the servers themselves; the test has them whole.
+constexpr std::string_view kPhrases[] = {
+    "context length",
+    "context_length",
+    "context size",
     "context window",
-    "available context size",
     "prompt is too long",
+    "prompt too long",
     "input is too long",
     "prompt token count",
+    "input token count",
+    "input tokens exceed",
     "too many tokens",
+    "exceeded model token limit",
+    "prompt length is",
+    "prompt exceeds max length",
+    "maximum model length",
+    "range of input length",
+    "maximum allowed length",
+    "allowed input length",
+    "more than max tokens allowed",
+    "max message tokens",
+    "reduce the length of the messages",
+    "`inputs` tokens +",
+    "`inputs` must have less than",
 };
+
+// vLLM's words for an image or a clip that is too large for its cache: a shorter conversation does
+// not help.
+constexpr std::string_view kOfMedia = " encoder prompt";
+
+// Where a number of tokens stands: directly in front of these words, or behind them.
+enum Side { kBefore, kBehind };
+
+struct Clue {
+    Side side;
+    std::string_view words;
+};
+
+// The first that is found counts.
+constexpr Clue kLimits[] = {
+    {kBehind, "context length is"},
+    {kBehind, "context length of"},
+    {kBehind, "context length ("},
+    {kBefore, " maximum context length"},
+    {kBehind, "context size ("},
+    {kBehind, "context size is"},
+    {kBehind, "prompt length is"},
+    {kBehind, "model length of"},
+    {kBehind, "tokens allowed ("},
+    {kBehind, "allowed length ("},
+    {kBehind, "allowed input length of"},
+    {kBehind, "limit of"},
+    {kBehind, "token limit:"},
+    {kBehind, "maximum of"},
+    {kBehind, "must be <="},
+    {kBehind, "must have less than"},
+};
+
+// Of one prompt: the sum.
+constexpr Clue kPromptParts[] = {
+    {kBefore, " in the messages"},
+    {kBefore, " tokens in the messages"},
+    {kBefore, " in the functions"},
+    {kBefore, " in your prompt"},
+    {kBefore, " of text input"},
+    {kBefore, " of image input"},
+    {kBefore, " of tool input"},
+    {kBefore, " tokens from the input messages"},
+    {kBefore, " input tokens"},
+    {kBefore, " `inputs` tokens"},
+};
+
+constexpr Clue kPrompts[] = {
+    {kBehind, "resulted in"},
+    {kBehind, "token count of"},
+    {kBehind, "token count ("},
+    {kBehind, "request has"},
+    {kBehind, "request contains"},
+    {kBehind, "request ("},
+    {kBehind, "prompt contains"},
+    {kBehind, "prompt has"},
+    {kBehind, "prompt (length"},
+    {kBehind, "input ("},
+    {kBehind, "input length"},
+    {kBehind, "given:"},
+};
+
+constexpr Clue kCompletions[] = {
+    {kBefore, " in the completion"},
+    {kBefore, " for the completion"},
+    {kBefore, " tokens for the completion"},
+    {kBefore, " in the output"},
+    {kBefore, " output tokens"},
+    {kBefore, " `max_new_tokens`"},
+    {kBehind, "is too large:"},
+};
+
+// Prompt and completion together, or the prompt where the message knows of no completion.
+constexpr Clue kTotals[] = {
+    {kBehind, "you requested"},
+    {kBehind, "(requested:"},
+};
+
+// Between words and the number behind them: " at least ", " about ", " (".
+constexpr std::size_t kGapMax = 12;
 
 struct Number {
     std::uint64_t value = 0;
+    std::size_t begin = 0;
     std::size_t end = 0;
 };
 
@@ -45,43 +143,52 @@ std::optional<Number> next_number(std::string_view text, std::size_t from) {
             value = value * 10 + static_cast<std::uint64_t>(text[end] - '0');
             ++digits;
         }
-        if (digits >= 3) return Number{value, end};
+        if (digits >= 3) return Number{value, at, end};
         at = end;
     }
     return std::nullopt;
 }
 
-std::optional<std::uint64_t> number_behind(std::string_view text, std::string_view words) {
-    std::size_t at = text.find(words);
-    if (at == std::string_view::npos) return std::nullopt;
-    std::optional<Number> number = next_number(text, at + words.size());
-    if (!number) return std::nullopt;
-    return number->value;
-}
-
-// The number that is directly followed by `words`.
-std::optional<std::uint64_t> number_before(std::string_view text, std::string_view words) {
-    std::optional<Number> number = next_number(text, 0);
-    while (number) {
-        if (text.substr(number->end).starts_with(words)) return number->value;
-        number = next_number(text, number->end);
+std::optional<std::uint64_t> find(std::string_view text, const Clue& clue) {
+    if (clue.side == kBehind) {
+        std::size_t at = text.find(clue.words);
+        if (at == std::string_view::npos) return std::nullopt;
+        at += clue.words.size();
+        std::optional<Number> number = next_number(text, at);
+        if (!number || number->begin - at > kGapMax) return std::nullopt;
+        return number->value;
+    }
+    for (auto number = next_number(text, 0); number; number = next_number(text, number->end)) {
+        if (text.substr(number->end).starts_with(clue.words)) return number->value;
     }
     return std::nullopt;
 }
 
-std::optional<std::uint64_t> first_of(std::initializer_list<std::optional<std::uint64_t>> candidates
+std::optional<std::uint64_t> find_first(std::string_view text, std::span<const Clue> clues) {
+    for (const Clue& clue : clues) {
+        if (auto found = find(text, clue)) return found;
+    }
+    return std::nullopt;
+}
+
+std::optional<std::uint64_t> find_prompt(
+    std::string_view text, const std::optional<std::uint64_t>& completion
 ) {
-    for (const auto& candidate : candidates) {
-        if (candidate) return candidate;
-    }
-    return std::nullopt;
+    std::uint64_t sum = 0;
+    for (const Clue& clue : kPromptParts) sum += find(text, clue).value_or(0);
+    if (sum > 0) return sum;
+    if (auto found = find_first(text, kPrompts)) return found;
+    auto total = find_first(text, kTotals);
+    if (!total || !completion) return total;
+    if (*total <= *completion) return std::nullopt;
+    return *total - *completion;
 }
 
 bool speaks_of_length(std::string_view text) {
-    for (std::string_view phrase : kPhrases) {
-        if (text.find(phrase) != std::string_view::npos) return true;
-    }
-    return false;
+    if (text.find(kOfMedia) != std::string_view::npos) return false;
+    return std::any_of(std::begin(kPhrases), std::end(kPhrases), [text](std::string_view phrase) {
+        return text.find(phrase) != std::string_view::npos;
+    });
 }
 
 }  // namespace
@@ -89,27 +196,9 @@ bool speaks_of_length(std::string_view text) {
 std::string context_length_message(std::string_view message, bool known) {
     std::string text = to_lower(message);
     if (!known && !speaks_of_length(text)) return {};
-    auto limit = first_of({
-        number_behind(text, "context length is"),
-        number_behind(text, "limit of"),
-        number_behind(text, "context size ("),
-        number_behind(text, "maximum of"),
-    });
-    auto prompt = first_of({
-        number_before(text, " in the messages"),
-        number_before(text, " of text input"),
-        number_before(text, " in your prompt"),
-        number_behind(text, "resulted in"),
-        number_behind(text, "token count of"),
-        number_behind(text, "you requested"),
-        number_behind(text, "request has"),
-        number_behind(text, "request ("),
-    });
-    auto completion = first_of({
-        number_before(text, " in the completion"),
-        number_before(text, " for the completion"),
-        number_behind(text, "is too large:"),
-    });
+    auto limit = find_first(text, kLimits);
+    auto completion = find_first(text, kCompletions);
+    auto prompt = find_prompt(text, completion);
     if (limit && prompt && *prompt > *limit) {
         return fmt::format("prompt is too long: {} tokens > {} maximum", *prompt, *limit);
     }
