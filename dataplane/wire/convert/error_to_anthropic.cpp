@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <string>
@@ -18,10 +19,16 @@ using Walk = JsonReader::Walk;
 
 constexpr std::size_t kQuotedBytesMax = 1000;
 
+// An error of an error of an error is the most that real gateways nest.
+constexpr int kNestingMax = 3;
+
 struct Words {
     std::string type;
     std::string code;
     std::string message;
+    std::string cause;  // a gateway's: what the provider behind it said
+
+    bool empty() const { return type.empty() && code.empty() && message.empty(); }
 };
 
 void read_word(Walk& walk, std::string_view name, Value& value, Words& words) {
@@ -38,26 +45,93 @@ void read_word(Walk& walk, std::string_view name, Value& value, Words& words) {
         } else if (kind != JsonKind::kNull && words.message.empty()) {
             words.message = walk.raw(value).substr(0, kQuotedBytesMax);
         }
+    } else if (name == "metadata") {
+        // OpenRouter's: a text, which may be JSON in its turn, or the JSON itself.
+        walk.members(value, [&](std::string_view key, Value& member) {
+            if (key != "raw") return;
+            words.cause = walk.kind(member) == JsonKind::kString ? unescaped(walk.string(member))
+                                                                 : walk.raw(member);
+        });
     }
 }
 
-// Where servers put their words: in "error" (an object or a text), or beside it.
-Words read_words(JsonReader& reader, std::string_view body) {
-    Words inner;
-    Words outer;
-    Walk& walk = reader.walk();
-    Result<void> read = walk.read_object_copy(body, [&](std::string_view name, Value& value) {
+void read_inner(Walk& walk, Value& value, Words& words) {
+    walk.members(value, [&](std::string_view name, Value& member) {
+        read_word(walk, name, member, words);
+    });
+}
+
+// Where servers put their words: in "error" (an object or a text), beside it, or in the choice that
+// they broke off.
+struct ErrorReader {
+    Walk& walk;
+    Words inner = {};
+    Words outer = {};
+
+    void member(std::string_view name, Value& value) {
         if (name == "error" && walk.kind(value) == JsonKind::kObject) {
-            walk.members(value, [&](std::string_view key, Value& member) {
-                read_word(walk, key, member, inner);
+            read_inner(walk, value, inner);
+        } else if (name == "choices") {
+            walk.elements(value, [this](std::size_t, Value& choice) {
+                walk.members(choice, [this](std::string_view key, Value& broken) {
+                    if (key == "error" && inner.empty()) read_inner(walk, broken, inner);
+                });
             });
         } else {
             read_word(walk, name, value, outer);
         }
-    });
+    }
+};
+
+std::string_view without_blanks_in_front(std::string_view text) {
+    return text.substr(std::min(text.find_first_not_of(" \t\r\n"), text.size()));
+}
+
+bool looks_like_json(std::string_view text) {
+    text = without_blanks_in_front(text);
+    return text.starts_with('{') || text.starts_with('[');
+}
+
+Words read_words(JsonReader& reader, std::string_view body, int levels = kNestingMax);
+
+// What a gateway wraps says more than "Provider returned error".
+void unwrap(JsonReader& reader, std::string_view wrapped, int levels, Words& words) {
+    if (levels == 0 || wrapped.empty()) return;
+    Words found;
+    if (looks_like_json(wrapped)) {
+        found = read_words(reader, wrapped, levels - 1);
+    } else if (wrapped.size() <= kQuotedBytesMax && wrapped.front() != '<') {
+        found.message = wrapped;
+    }
+    if (found.message.empty()) return;
+    words.message = std::move(found.message);
+    if (!found.type.empty()) words.type = std::move(found.type);
+    if (!found.code.empty()) words.code = std::move(found.code);
+}
+
+Words read_words(JsonReader& reader, std::string_view body, int levels) {
+    ErrorReader error{reader.walk()};
+    auto take = [&error](std::string_view name, Value& value) { error.member(name, value); };
+    Result<void> read;
+    if (without_blanks_in_front(body).starts_with('[')) {
+        // Gemini's: a list of one.
+        std::string listed = fmt::format("{{\"list\":{}}}", body);
+        read = error.walk.read_object_copy(listed, [&](std::string_view, Value& list) {
+            error.walk.elements(list, [&](std::size_t at, Value& element) {
+                if (at == 0) error.walk.members(element, take);
+            });
+        });
+    } else {
+        read = error.walk.read_object_copy(body, take);
+    }
     if (!read) return {};
-    bool is_inner = !inner.type.empty() || !inner.code.empty() || !inner.message.empty();
-    return is_inner ? inner : outer;
+    Words words = std::move(error.inner.empty() ? error.outer : error.inner);
+    if (!words.cause.empty()) {
+        unwrap(reader, words.cause, levels, words);
+    } else if (looks_like_json(words.message)) {
+        unwrap(reader, std::string(words.message), levels, words);
+    }
+    return words;
 }
 
 bool is_any_of(const Words& words, std::initializer_list<std::string_view> names) {
@@ -107,8 +181,7 @@ std::string_view type_of(unsigned status) {
 
 // What a body without words of its own says: plain text yes, a page for browsers no.
 std::string message_of(unsigned status, std::string_view body) {
-    std::size_t begin = std::min(body.find_first_not_of(" \t\r\n"), body.size());
-    body.remove_prefix(begin);
+    body = without_blanks_in_front(body);
     if (body.empty() || body.size() > kQuotedBytesMax || body.front() == '<' ||
         body.front() == '{') {
         return fmt::format("The provider answered with status {}", status);
@@ -127,8 +200,14 @@ LocalError error_to_anthropic(JsonReader& reader, unsigned status, std::string_v
     if (error.status == 503) error.status = 529;
     if (is_any_of(words, {"insufficient_quota", "billing_not_active"})) error.status = 402;
     error.message = words.message.empty() ? message_of(error.status, body) : words.message;
-    bool too_long = is_any_of(words, {"context_length_exceeded", "exceed_context_size_error"});
-    if (error.status == 400 || error.status == 413 || error.status == 422 || too_long) {
+    bool too_long = is_any_of(
+        words,
+        {"context_length_exceeded", "exceed_context_size_error", "model_context_window_exceeded"}
+    );
+    // Inside of a success there may be no status to go by.
+    bool may_be_long = error.status == 400 || error.status == 413 || error.status == 422 ||
+                       (status < 400 && error.status == 500);
+    if (may_be_long || too_long) {
         if (std::string said = context_length_message(words.message, too_long); !said.empty()) {
             error.status = 400;
             error.message = std::move(said);

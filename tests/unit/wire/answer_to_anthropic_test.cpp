@@ -1,6 +1,7 @@
 #include "dataplane/wire/convert/answer_to_anthropic.hpp"
 
 #include "dataplane/wire/convert/error_to_anthropic.hpp"
+#include "dataplane/wire/convert/json_write.hpp"
 #include "tests/unit/wire/convert_fixture.hpp"
 
 namespace balancer::wire::convert {
@@ -225,6 +226,82 @@ TEST(ErrorToAnthropic, StatusTypeAndWords) {
         EXPECT_EQ(error.type, one.type) << one.body;
         EXPECT_EQ(error.message, one.message) << one.body;
     }
+}
+
+TEST(ErrorToAnthropic, WhatAGatewayWrapsIsWhatIsSaid) {
+    const Expected kCases[] = {
+        // Gemini's list of one.
+        {400,
+         R"([{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT"}}])",
+         400,
+         "invalid_request_error",
+         "API key not valid."},
+        {400,
+         " [ {\"error\":{\"code\":400,\"message\":\"The input token count (134123) exceeds the "
+         "maximum number of tokens allowed (131072).\"}} ]",
+         400,
+         "invalid_request_error",
+         "prompt is too long: 134123 tokens > 131072 maximum"},
+        // OpenRouter's cause: JSON as a text, JSON itself, words.
+        {400,
+         R"({"error":{"message":"Provider returned error","code":400,"metadata":{"raw":"{\"error\":{\"message\":\"This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens.\",\"code\":\"context_length_exceeded\"}}","provider_name":"X"}}})",
+         400,
+         "invalid_request_error",
+         "prompt is too long: 9000 tokens > 8192 maximum"},
+        {400,
+         R"({"error":{"message":"Provider returned error","code":400,"metadata":{"raw":{"error":{"message":"bad tool"}}}}})",
+         400,
+         "invalid_request_error",
+         "bad tool"},
+        {429,
+         R"({"error":{"message":"Provider returned error","code":429,"metadata":{"raw":"x is temporarily rate-limited upstream."}}})",
+         429,
+         "rate_limit_error",
+         "x is temporarily rate-limited upstream."},
+        {502,
+         R"({"error":{"message":"Provider returned error","code":502,"metadata":{"raw":"<html>bad</html>"}}})",
+         502,
+         "api_error",
+         "Provider returned error"},
+        {400,
+         R"({"error":{"message":"Provider returned error","metadata":{"raw":"{\"broken"}}})",
+         400,
+         "invalid_request_error",
+         "Provider returned error"},
+        // A proxy's: the provider's body as the message.
+        {400,
+         R"({"error":{"message":"[{\"error\":{\"message\":\"Input is too long for requested model.\"}}]"}})",
+         400,
+         "invalid_request_error",
+         "prompt is too long: Input is too long for requested model."},
+        // In the choice that was broken off.
+        {200,
+         R"({"choices":[{"index":0,"finish_reason":"error","error":{"code":429,"message":"slow down"}}]})",
+         429,
+         "rate_limit_error",
+         "slow down"},
+        // Inside of a success, of no known kind.
+        {200,
+         R"({"error":{"message":"Input validation error: `inputs` must have less than 1000 tokens. Given: 4000","http_status_code":422}})",
+         400,
+         "invalid_request_error",
+         "prompt is too long: 4000 tokens > 1000 maximum"},
+    };
+    for (const Expected& one : kCases) {
+        LocalError error = error_to_anthropic(test_reader(), one.given, one.body);
+        EXPECT_EQ(error.status, one.status) << one.body;
+        EXPECT_EQ(error.type, one.type) << one.body;
+        EXPECT_EQ(error.message, one.message) << one.body;
+    }
+    // Nesting has an end.
+    std::string nested = "x";
+    for (int i = 0; i < 40; ++i) {
+        std::string inside;
+        append_inside(inside, nested);
+        if (inside.size() > 100000) break;
+        nested = R"({"error":{"message":")" + inside + R"("}})";
+    }
+    EXPECT_FALSE(error_to_anthropic(test_reader(), 400, nested).message.empty());
 }
 
 TEST(ErrorToAnthropic, TooLongIsSaidSoThatTheClientCompacts) {
