@@ -74,7 +74,8 @@ void check_events(const Outcome& outcome, std::string_view bytes) {
     if (check.has_broken_input())
         BALANCER_CHECK(
             check.has_error() || check.message()["stop_reason"] == "max_tokens" ||
-            check.message()["stop_reason"] == "refusal"
+            check.message()["stop_reason"] == "refusal" ||
+            check.message()["stop_reason"] == "model_context_window_exceeded"
         );
 }
 

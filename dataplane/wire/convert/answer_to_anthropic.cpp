@@ -1,5 +1,9 @@
 #include "dataplane/wire/convert/answer_to_anthropic.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
 #include "dataplane/wire/convert/json_text.hpp"
 #include "dataplane/wire/convert/json_write.hpp"
 #include "dataplane/wire/convert/openai_answer.hpp"
@@ -60,6 +64,16 @@ Result<Usage> answer_to_anthropic(
     }
     if (answer.is_error) return invalid("the answer is an error inside of a success");
     if (!answer.has_choice) return invalid("the answer is no chat completion: it has no choices");
+    auto has_name = [](const OpenaiCall& call) { return !call.name.empty(); };
+    bool has_calls = std::any_of(answer.calls.begin(), answer.calls.end(), has_name);
+    auto end = anthropic_end(
+        {answer.finish_reason, answer.stop_text, !answer.refusal.empty(), has_calls}
+    );
+    if (!end) {
+        return invalid(
+            fmt::format("the provider broke its answer off: {}", unescaped(answer.finish_reason))
+        );
+    }
     out.push_back('{');
     text_member(out, "id", options.message_id);
     inside_member(out, "type", "message");
@@ -74,15 +88,11 @@ Result<Usage> answer_to_anthropic(
         if (!call.name.empty()) append_call_block(reader, call, at++, options, out);
     }
     out.push_back(']');
-    bool at_stop_text = answer.finish_reason == "stop" && !answer.stop_text.empty() && at == 0;
-    std::string_view reason = !answer.refusal.empty() ? "refusal"
-                              : at_stop_text          ? "stop_sequence"
-                                             : stop_reason_of(answer.finish_reason, at > 0);
-    inside_member(out, "stop_reason", reason);
-    if (at_stop_text && answer.refusal.empty()) {
-        inside_member(out, "stop_sequence", answer.stop_text);
-    } else {
+    inside_member(out, "stop_reason", end->stop_reason);
+    if (end->stop_sequence.empty()) {
         raw_member(out, "stop_sequence", "null");
+    } else {
+        inside_member(out, "stop_sequence", end->stop_sequence);
     }
     Usage usage = answer.usage.value_or(Usage{});
     append_anthropic_usage(out, usage);

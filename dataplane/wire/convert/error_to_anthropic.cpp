@@ -50,7 +50,7 @@ void read_word(Walk& walk, std::string_view name, Value& value, Words& words) {
         walk.members(value, [&](std::string_view key, Value& member) {
             if (key != "raw") return;
             words.cause = walk.kind(member) == JsonKind::kString ? unescaped(walk.string(member))
-                                                                 : walk.raw(member);
+                                                                 : std::string(walk.raw(member));
         });
     }
 }

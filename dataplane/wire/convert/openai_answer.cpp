@@ -66,6 +66,8 @@ void read_choice(Walk& walk, Value& value, OpenaiAnswer& answer) {
             answer.finish_reason = walk.string(member);
         } else if (name == "stop_reason" || name == "matched_stop") {
             answer.stop_text = walk.string(member);
+        } else if (name == "error") {
+            answer.is_error = answer.is_error || walk.kind(member) != JsonKind::kNull;
         }
     });
 }
@@ -112,7 +114,7 @@ Result<void> read_openai_answer(JsonReader& reader, std::string_view text, Opena
         } else if (name == "usage") {
             read_usage(walk, value, answer);
         } else if (name == "error") {
-            answer.is_error = walk.kind(value) != JsonKind::kNull;
+            answer.is_error = answer.is_error || walk.kind(value) != JsonKind::kNull;
         }
     });
 }

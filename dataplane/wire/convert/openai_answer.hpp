@@ -36,7 +36,7 @@ struct OpenaiAnswer {
     std::string_view finish_reason;
     std::string_view stop_text;  // the stop sequence that was met, from servers that tell
     std::optional<Usage> usage;
-    bool is_error = false;  // a member "error" that is not null
+    bool is_error = false;  // a member "error" that is not null, of the answer or its choice
     bool has_more = false;  // content of a kind that is not read here: audio, say
 
     // Keeps what it has allocated.

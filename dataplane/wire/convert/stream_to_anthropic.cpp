@@ -1,10 +1,11 @@
 #include "dataplane/wire/convert/stream_to_anthropic.hpp"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 #include "dataplane/wire/convert/error_to_anthropic.hpp"
 #include "dataplane/wire/convert/openai_events.hpp"
-#include "dataplane/wire/convert/stop_reason.hpp"
 
 namespace balancer::wire::convert {
 namespace {
@@ -109,13 +110,17 @@ void StreamToAnthropic::read_chunk(std::string& out) {
     }
     if (!chunk_.finish_reason.empty()) finish_reason_ = chunk_.finish_reason;
     if (!chunk_.stop_text.empty()) stop_text_ = chunk_.stop_text;
-    if (finish_reason_ == "error") {
+    if (!chunk_.finish_reason.empty() && !anthropic_end(ending())) {
         return break_off(
             StreamFault::kProviderError, "The provider broke its answer off with an error", out
         );
     }
     if (holds_too_much())
         break_off(StreamFault::kTooLarge, "The provider sent a tool call over 8 MiB", out);
+}
+
+OpenaiEnd StreamToAnthropic::ending() const {
+    return {finish_reason_, stop_text_, refused_, calls_.any()};
 }
 
 bool StreamToAnthropic::holds_too_much() const {
@@ -165,9 +170,9 @@ void StreamToAnthropic::add_reasoning(std::string_view inside, std::string& out)
 void StreamToAnthropic::complete(std::string& out) {
     begin(out);
     if (events_.open() != AnthropicEvents::Open::kTool) close_block(out);
-    std::string_view why = stop_reason_of(finish_reason_, false);
-    bool cut_short = why == "max_tokens" || why == "refusal";
-    if (!calls_.finish(cut_short, out)) {
+    // One that was given up has been broken off before.
+    AnthropicEnd end = anthropic_end(ending()).value_or(AnthropicEnd{});
+    if (!calls_.finish(end.cut_short(), out)) {
         return break_off(
             StreamFault::kBadArguments,
             "The provider sent a tool call whose arguments are no JSON",
@@ -177,12 +182,9 @@ void StreamToAnthropic::complete(std::string& out) {
     add_reasoning(std::exchange(held_reasoning_, {}), out);
     add_text(std::exchange(held_text_, {}), out);
     close_block(out);
-    bool at_stop_text = finish_reason_ == "stop" && !stop_text_.empty() && !calls_.any();
-    std::string_view reason = refused_       ? "refusal"
-                              : at_stop_text ? "stop_sequence"
-                                             : stop_reason_of(finish_reason_, calls_.any());
-    std::string sequence = at_stop_text && !refused_ ? "\"" + stop_text_ + "\"" : "null";
-    events_.finish(out, reason, sequence, state_.usage);
+    std::string sequence =
+        end.stop_sequence.empty() ? "null" : fmt::format("\"{}\"", end.stop_sequence);
+    events_.finish(out, end.stop_reason, sequence, state_.usage);
     state_.finished = true;
 }
 

@@ -6,6 +6,7 @@
 
 #include "dataplane/wire/convert/answer_to_anthropic.hpp"
 #include "dataplane/wire/convert/event_reader.hpp"
+#include "dataplane/wire/convert/stop_reason.hpp"
 #include "dataplane/wire/convert/stream_calls.hpp"
 #include "dataplane/wire/convert/stream_state.hpp"
 
@@ -44,6 +45,7 @@ class StreamToAnthropic {
     void close_block(std::string& out);
     void complete(std::string& out);
     void break_off(StreamFault fault, std::string_view why, std::string& out);
+    OpenaiEnd ending() const;
     bool holds_too_much() const;
 
     JsonReader& reader_;

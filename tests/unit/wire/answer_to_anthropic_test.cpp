@@ -48,6 +48,13 @@ TEST(AnswerToAnthropic, EveryFinishReason) {
     EXPECT_EQ(reason(convert(choice(text, R"("content_filter")"))), "refusal");
     EXPECT_EQ(reason(convert(choice(text, "null"))), "end_turn");
     EXPECT_EQ(reason(convert(choice(text, R"("eos")"))), "end_turn");
+    EXPECT_EQ(reason(convert(choice(text, R"("model_length")"))), "max_tokens") << "Mistral";
+    EXPECT_EQ(reason(convert(choice(text, R"("sensitive")"))), "refusal") << "Zhipu";
+    EXPECT_EQ(
+        reason(convert(choice(text, R"("model_context_window_exceeded")"))),
+        "model_context_window_exceeded"
+    );
+    EXPECT_EQ(reason(convert(choice(text, R"("content_filter: SAFETY")"))), "refusal") << "Gemini";
     std::string call =
         R"({"content":null,"tool_calls":[{"id":"call_12345","type":"function","function":{"name":"a","arguments":"{}"}}]})";
     for (const char* finish : {R"("tool_calls")", R"("function_call")", R"("stop")", "null"}) {
@@ -139,7 +146,12 @@ TEST(AnswerToAnthropic, WhatIsNoCompletionIsTheProvidersFault) {
           R"({"choices":[null]})",
           R"({"choices":[{"message":{"content":"x"}}]} x)",
           R"({"error":{"message":"x"},"choices":[{"message":{"content":"x"}}]})",
-          R"({"choices":[{"message":{"content":"\q"}}]})"}) {
+          R"({"choices":[{"message":{"content":"\q"}}]})",
+          R"({"choices":[{"message":{"content":"half"},"finish_reason":"error"}]})",
+          R"({"choices":[{"message":{"content":"half"},"finish_reason":"abort"}]})",
+          R"({"choices":[{"message":{"content":"half"},"finish_reason":"insufficient_system_resource"}]})",
+          R"({"choices":[{"message":{"content":"half"},"finish_reason":"network_error"}]})",
+          R"({"choices":[{"message":{"content":"half"},"finish_reason":"stop","error":{"code":502,"message":"m"}}]})"}) {
         EXPECT_TRUE(convert(bad).is_string()) << bad;
     }
 }

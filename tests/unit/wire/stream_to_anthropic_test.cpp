@@ -85,6 +85,7 @@ TEST(StreamToAnthropic, EveryStopReason) {
     EXPECT_EQ(reason(text + finish("stop")), "end_turn");
     EXPECT_EQ(reason(text + finish("length")), "max_tokens");
     EXPECT_EQ(reason(text + finish("content_filter")), "refusal");
+    EXPECT_EQ(reason(text + finish("model_length")), "max_tokens");
     EXPECT_EQ(reason(text + kDone), "end_turn");
     EXPECT_EQ(reason(text + delta("", "\"stop\"")), "end_turn") << "no [DONE], and a clean end";
     EXPECT_EQ(reason(delta(R"("refusal":"no")") + finish("stop")), "refusal");
@@ -142,6 +143,18 @@ TEST(StreamToAnthropic, AFaultBehindContentIsAnErrorEventAndTheLast) {
                  text + delta("", "\"error\"") + text,
                  StreamFault::kProviderError,
                  "overloaded_error"},
+             Case{
+                 text + finish("insufficient_system_resource"),
+                 StreamFault::kProviderError,
+                 "overloaded_error"},
+             Case{text + finish("abort"), StreamFault::kProviderError, "overloaded_error"},
+             Case{
+                 text +
+                     event(
+                         R"({"choices":[{"index":0,"delta":{"content":""},"finish_reason":"error","error":{"code":429,"message":"m"}}]})"
+                     ),
+                 StreamFault::kProviderError,
+                 "rate_limit_error"},
              Case{
                  text +
                      call(
