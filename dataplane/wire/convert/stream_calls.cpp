@@ -9,19 +9,23 @@
 
 namespace balancer::wire::convert {
 
-// By index, but for servers that number every call alike or none: there a new id is a new call.
+// By index, but for servers that number every call alike or none: there a name begins a call, unless
+// it only comes again. A fragment without a name never does, whatever its id: some servers make up a
+// new one for each.
+bool StreamCalls::continues(const Call& call, const OpenaiCall& fragment) {
+    if (fragment.name.empty() || call.name.empty()) return true;
+    if (!fragment.id.empty() && !call.id.empty()) return fragment.id == call.id;
+    if (fragment.name != call.name) return false;
+    bool brings_nothing = fragment.arguments.empty() && fragment.arguments_object.empty();
+    return brings_nothing || kind_of_arguments(reader_, call.text) != ArgumentsKind::kObject;
+}
+
 StreamCalls::Call& StreamCalls::find(const OpenaiCall& fragment) {
-    auto is_same = [&](const Call& call) {
-        bool other_id = !fragment.id.empty() && !call.id.empty() && fragment.id != call.id;
-        // Without number and id, a name begins a call unless it only has been given one.
-        bool anew =
-            !fragment.index && fragment.id.empty() && !fragment.name.empty() && !call.text.empty();
-        if (other_id || anew) return false;
-        return !fragment.index || *fragment.index == call.index;
-    };
     // The newest first: one of several with the same number is the one that goes on.
-    auto found = std::find_if(calls_.rbegin(), calls_.rend(), is_same);
-    if (found != calls_.rend()) return *found;
+    auto newest = std::find_if(calls_.rbegin(), calls_.rend(), [&](const Call& call) {
+        return !fragment.index || *fragment.index == call.index;
+    });
+    if (newest != calls_.rend() && continues(*newest, fragment)) return *newest;
     Call& call = calls_.emplace_back();
     call.index = fragment.index.value_or(calls_.size() - 1);
     return call;

@@ -51,6 +51,7 @@ class StreamCalls {
         bool passes_on = false;  // the text begins like an object
     };
 
+    bool continues(const Call& call, const OpenaiCall& fragment);
     Call& find(const OpenaiCall& fragment);
     void open(std::size_t at, std::string& out);
     void pass_on(Call& call, std::string& out);

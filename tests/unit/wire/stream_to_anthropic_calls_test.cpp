@@ -103,7 +103,48 @@ TEST(StreamToAnthropic, ServersThatNumberNothingOrAllAlike) {
         ),
         "F{\"x\":1} "
     );
-    // The name again with every fragment.
+    // Numbered alike, without ids: each whole, or in parts.
+    EXPECT_EQ(
+        names(
+            call(R"({"index":0,"id":"","function":{"name":"A","arguments":"{\"x\":1}"}})") +
+            call(R"({"index":0,"id":"","function":{"name":"B","arguments":"{\"y\":2}"}})")
+        ),
+        "A{\"x\":1} B{\"y\":2} "
+    );
+    EXPECT_EQ(
+        names(
+            call(R"({"index":0,"function":{"name":"A","arguments":"{\"x\":1}"}})") +
+            call(R"({"index":0,"function":{"name":"A","arguments":"{\"x\":2}"}})")
+        ),
+        "A{\"x\":1} A{\"x\":2} "
+    );
+    EXPECT_EQ(
+        names(
+            call(R"({"index":0,"function":{"name":"A","arguments":""}})") +
+            call(R"({"index":0,"function":{"name":"B","arguments":""}})") +
+            call(R"({"index":0,"function":{"arguments":"{\"y\":2}"}})")
+        ),
+        "A{} B{\"y\":2} "
+    );
+    // A new id with every fragment.
+    EXPECT_EQ(
+        names(
+            call(R"({"index":0,"id":"call_aaaaaaaa","function":{"name":"A","arguments":"{\"x\""}})") +
+            call(R"({"index":0,"id":"call_bbbbbbbb","function":{"arguments":":1"}})") +
+            call(R"({"index":0,"id":"call_cccccccc","function":{"name":"","arguments":"}"}})") +
+            call(R"({"index":1,"id":"call_dddddddd","function":{"name":"B","arguments":"{}"}})")
+        ),
+        "A{\"x\":1} B{} "
+    );
+    // The name again with every fragment, and with one that brings nothing more.
+    EXPECT_EQ(
+        names(
+            call(R"({"index":0,"function":{"name":"A","arguments":"{"}})") +
+            call(R"({"index":0,"function":{"name":"A","arguments":"}"}})") +
+            call(R"({"index":0,"function":{"name":"A","arguments":""}})")
+        ),
+        "A{} "
+    );
     EXPECT_EQ(
         names(
             call(R"({"index":0,"id":"call_aaaaaaaa","function":{"name":"A","arguments":"{"}})") +
