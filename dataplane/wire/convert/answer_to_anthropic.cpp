@@ -35,14 +35,14 @@ void append_thinking_block(std::string& out, std::string_view reasoning) {
 void append_call_block(
     JsonReader& reader,
     const OpenaiCall& call,
-    std::size_t at,
+    AnthropicToolIds& ids,
     const ToAnthropicOptions& options,
     std::string& out
 ) {
     separate(out);
     out.push_back('{');
     inside_member(out, "type", "tool_use");
-    inside_member(out, "id", anthropic_tool_id(call.id, options.message_id, at));
+    inside_member(out, "id", ids.next(call.id));
     inside_member(out, "name", options.tool_names.from_openai(call.name));
     open_member(out, "input");
     if (call.arguments_object.empty()) {
@@ -83,9 +83,9 @@ Result<Usage> answer_to_anthropic(
     out.push_back('[');
     append_thinking_block(out, answer.reasoning);
     append_text_block(out, answer);
-    std::size_t at = 0;
+    AnthropicToolIds ids(options.message_id);
     for (const OpenaiCall& call : answer.calls) {
-        if (!call.name.empty()) append_call_block(reader, call, at++, options, out);
+        if (!call.name.empty()) append_call_block(reader, call, ids, options, out);
     }
     out.push_back(']');
     inside_member(out, "stop_reason", end->stop_reason);

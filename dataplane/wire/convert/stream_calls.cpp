@@ -2,10 +2,8 @@
 
 #include <algorithm>
 
-#include "dataplane/wire/convert/answer_to_anthropic.hpp"
 #include "dataplane/wire/convert/json_text.hpp"
 #include "dataplane/wire/convert/json_write.hpp"
-#include "dataplane/wire/convert/tool_input.hpp"
 
 namespace balancer::wire::convert {
 
@@ -64,8 +62,7 @@ void StreamCalls::open(std::size_t at, std::string& out) {
     call.opened = true;
     open_ = at;
     whole_checked_at_ = 0;
-    std::string id = anthropic_tool_id(call.id, options_.message_id, at);
-    events_.start_tool(out, id, options_.tool_names.from_openai(call.name));
+    events_.start_tool(out, ids_.next(call.id), options_.tool_names.from_openai(call.name));
 }
 
 void StreamCalls::pass_on(Call& call, std::string& out) {

@@ -7,13 +7,13 @@
 #include <string_view>
 #include <vector>
 
+#include "dataplane/wire/convert/answer_to_anthropic.hpp"
 #include "dataplane/wire/convert/anthropic_events.hpp"
 #include "dataplane/wire/convert/json_reader.hpp"
 #include "dataplane/wire/convert/openai_answer.hpp"
+#include "dataplane/wire/convert/tool_input.hpp"
 
 namespace balancer::wire::convert {
-
-struct ToAnthropicOptions;
 
 // The call whose block is open is passed on fragment by fragment; the others wait. It is closed
 // when its arguments are a whole JSON object and something else comes, or at the end. Fragments
@@ -22,7 +22,7 @@ class StreamCalls {
   public:
     // All outlive this.
     StreamCalls(JsonReader& reader, const ToAnthropicOptions& options, AnthropicEvents& events)
-        : reader_(reader), options_(options), events_(events) {}
+        : reader_(reader), options_(options), events_(events), ids_(options.message_id) {}
 
     // False: a fragment behind the end of its call, which has gone out already, or more calls than
     // any model makes.
@@ -64,6 +64,7 @@ class StreamCalls {
     JsonReader& reader_;
     const ToAnthropicOptions& options_;
     AnthropicEvents& events_;
+    AnthropicToolIds ids_;
     std::vector<Call> calls_;
     std::size_t open_ = kNone;
     std::size_t bytes_held_ = 0;

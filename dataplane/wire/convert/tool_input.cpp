@@ -54,11 +54,12 @@ void append_tool_input(JsonReader& reader, std::string_view text, std::string& o
     out.push_back('}');
 }
 
-std::string anthropic_tool_id(std::string_view id, std::string_view message_id, std::size_t at) {
+std::string AnthropicToolIds::next(std::string_view id) {
+    std::size_t at = calls_++;
     bool good = id.size() >= kIdBytesMin && id.size() <= kIdBytesMax &&
                 std::all_of(id.begin(), id.end(), is_of_id);
-    if (good) return std::string(id);
-    std::string made = fmt::format("call_{}_{}", message_id, at);
+    if (good && given_.emplace(id).second) return std::string(id);
+    std::string made = fmt::format("call_{}_{}", message_id_, at);
     std::replace_if(
         made.begin(), made.end(), [](char c) { return !is_of_id(c); }, '_'
     );

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <unordered_set>
 
 #include "dataplane/wire/convert/json_reader.hpp"
 
@@ -19,9 +20,21 @@ ArgumentsKind kind_of_arguments(JsonReader& reader, std::string_view text);
 // what it wrote.
 void append_tool_input(JsonReader& reader, std::string_view text, std::string& out);
 
-// The id of a call as Anthropic takes it, unique in a conversation: letters, digits, `_` and `-`.
-// Ids of other characters, and short ones that come again in every answer, are replaced by one made
-// of the message's id. Insides of strings.
-std::string anthropic_tool_id(std::string_view id, std::string_view message_id, std::size_t at);
+// The ids of one answer's calls as Anthropic takes them, each once in a conversation: letters,
+// digits, `_` and `-`. Ids of other characters, short ones, which come again in every answer, and
+// those that an earlier call has are replaced by one made of the message's id. Insides of strings.
+class AnthropicToolIds {
+  public:
+    // `message_id` outlives this.
+    explicit AnthropicToolIds(std::string_view message_id) : message_id_(message_id) {}
+
+    // Of the next call.
+    std::string next(std::string_view id);
+
+  private:
+    std::string_view message_id_;
+    std::size_t calls_ = 0;
+    std::unordered_set<std::string> given_;  // by the provider
+};
 
 }  // namespace balancer::wire::convert

@@ -101,6 +101,12 @@ TEST(AnswerToAnthropic, IdsAreOnesThatAnthropicTakes) {
     EXPECT_EQ(content[1]["id"], "call_msg_1_1");
     EXPECT_EQ(content[2]["id"], "call_msg_1_2");
     EXPECT_EQ(content[3]["id"], "call_msg_1_3");
+    content = convert(choice(
+        R"({"tool_calls":[{"id":"call_abcdefgh","function":{"name":"a"}},{"id":"call_abcdefgh","function":{"name":"b"}}]})",
+        R"("tool_calls")"
+    ))["content"];
+    EXPECT_EQ(content[0]["id"], "call_abcdefgh");
+    EXPECT_EQ(content[1]["id"], "call_msg_1_1") << "two calls with one id are refused later";
     ToolNames names;
     std::string original(90, 'n');
     std::string sent = names.to_openai(original);

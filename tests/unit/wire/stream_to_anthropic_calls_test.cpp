@@ -154,6 +154,17 @@ TEST(StreamToAnthropic, ServersThatNumberNothingOrAllAlike) {
     );
 }
 
+TEST(StreamToAnthropic, NoTwoCallsHaveTheSameId) {
+    json content = message_of(
+        call(R"({"index":0,"id":"call_aaaaaaaa","function":{"name":"A","arguments":"{}"}})") +
+        call(R"({"index":1,"id":"call_aaaaaaaa","function":{"name":"B","arguments":"{}"}})") +
+        finish("tool_calls")
+    )["content"];
+    ASSERT_EQ(content.size(), 2U);
+    EXPECT_EQ(content[0]["id"], "call_aaaaaaaa");
+    EXPECT_EQ(content[1]["id"], "call_msg_1_1");
+}
+
 TEST(StreamToAnthropic, ArgumentsAreAnObjectWhateverComes) {
     auto input = [](const std::string& arguments) {
         return message_of(
