@@ -1,6 +1,7 @@
 #include "dataplane/wire/convert/openai_answer.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "dataplane/wire/convert/openai_calls.hpp"
 
@@ -57,11 +58,28 @@ void read_message(Walk& walk, Value& value, OpenaiAnswer& answer) {
     if (!reasoning_content.empty()) answer.reasoning = reasoning_content;
 }
 
+// What a delta brings counts more than a message beside it.
+void read_delta(Walk& walk, Value& value, OpenaiAnswer& answer) {
+    if (!answer.is_whole_message) return read_message(walk, value, answer);
+    OpenaiAnswer part;
+    read_message(walk, value, part);
+    if (!part.has_content()) return;
+    answer.is_whole_message = false;
+    answer.texts = std::move(part.texts);
+    answer.reasoning = part.reasoning;
+    answer.refusal = part.refusal;
+    answer.calls = std::move(part.calls);
+}
+
 void read_choice(Walk& walk, Value& value, OpenaiAnswer& answer) {
     answer.has_choice = walk.kind(value) == JsonKind::kObject;
     walk.members(value, [&](std::string_view name, Value& member) {
-        if (name == "message" || name == "delta") {
+        if (name == "delta") {
+            read_delta(walk, member, answer);
+        } else if (name == "message") {
+            if (answer.has_content()) return;
             read_message(walk, member, answer);
+            answer.is_whole_message = answer.has_content();
         } else if (name == "finish_reason") {
             answer.finish_reason = walk.string(member);
         } else if (name == "stop_reason" || name == "matched_stop") {

@@ -29,6 +29,9 @@ struct OpenaiCall {
 
 struct OpenaiAnswer {
     bool has_choice = false;
+    // The content is a whole message's. In a stream it repeats what has come in deltas: MiniMax sends
+    // all of it once more at the end.
+    bool is_whole_message = false;
     std::vector<std::string_view> texts;
     std::string_view reasoning;
     std::string_view refusal;
@@ -38,6 +41,10 @@ struct OpenaiAnswer {
     std::optional<Usage> usage;
     bool is_error = false;  // a member "error" that is not null, of the answer or its choice
     bool has_more = false;  // content of a kind that is not read here: audio, say
+
+    bool has_content() const {
+        return !texts.empty() || !reasoning.empty() || !refusal.empty() || !calls.empty();
+    }
 
     // Keeps what it has allocated.
     void clear();

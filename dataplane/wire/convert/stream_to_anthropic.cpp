@@ -92,6 +92,20 @@ void StreamToAnthropic::read_chunk(std::string& out) {
         state_.has_usage = true;
     }
     if (!chunk_.has_choice) return;
+    if (!chunk_.is_whole_message || !state_.begun) add_content(out);
+    if (state_.over()) return;
+    if (!chunk_.finish_reason.empty()) finish_reason_ = chunk_.finish_reason;
+    if (!chunk_.stop_text.empty()) stop_text_ = chunk_.stop_text;
+    if (!chunk_.finish_reason.empty() && !anthropic_end(ending())) {
+        return break_off(
+            StreamFault::kProviderError, "The provider broke its answer off with an error", out
+        );
+    }
+    if (holds_too_much())
+        break_off(StreamFault::kTooLarge, "The provider sent a tool call over 8 MiB", out);
+}
+
+void StreamToAnthropic::add_content(std::string& out) {
     add_reasoning(chunk_.reasoning, out);
     for (std::string_view text : chunk_.texts) add_text(text, out);
     if (!chunk_.refusal.empty()) {
@@ -108,15 +122,6 @@ void StreamToAnthropic::read_chunk(std::string& out) {
             );
         }
     }
-    if (!chunk_.finish_reason.empty()) finish_reason_ = chunk_.finish_reason;
-    if (!chunk_.stop_text.empty()) stop_text_ = chunk_.stop_text;
-    if (!chunk_.finish_reason.empty() && !anthropic_end(ending())) {
-        return break_off(
-            StreamFault::kProviderError, "The provider broke its answer off with an error", out
-        );
-    }
-    if (holds_too_much())
-        break_off(StreamFault::kTooLarge, "The provider sent a tool call over 8 MiB", out);
 }
 
 OpenaiEnd StreamToAnthropic::ending() const {

@@ -39,6 +39,7 @@ class StreamToAnthropic {
   private:
     void read(const SseEvent& event, std::string& out);
     void read_chunk(std::string& out);
+    void add_content(std::string& out);
     void begin(std::string& out);
     void add_text(std::string_view inside, std::string& out);
     void add_reasoning(std::string_view inside, std::string& out);

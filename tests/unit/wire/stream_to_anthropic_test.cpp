@@ -206,6 +206,28 @@ TEST(StreamToAnthropic, WhatGrowsWithoutEndIsAFault) {
     EXPECT_EQ(many.state().fault, StreamFault::kMalformed);
 }
 
+TEST(StreamToAnthropic, AWholeMessageInAStreamIsReadOnce) {
+    auto text = [](const std::string& stream) {
+        json content = message_of(stream)["content"];
+        return content.size() == 1 ? content[0]["text"].get<std::string>() : content.dump();
+    };
+    std::string last =
+        R"({"choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"Hi you"}}],)"
+        R"("usage":{"prompt_tokens":3,"completion_tokens":2}})";
+    std::string both =
+        R"({"choices":[{"index":0,"finish_reason":"stop","message":{"content":"Hi you"},"delta":{"content":""}}]})";
+    std::string begun = delta(R"("content":"Hi ")") + delta(R"("content":"you")");
+    EXPECT_EQ(text(begun + event(last) + kDone), "Hi you") << "MiniMax";
+    EXPECT_EQ(text(begun + event(both) + kDone), "Hi you");
+    EXPECT_EQ(text(event(last) + kDone), "Hi you") << "and nothing else";
+    EXPECT_EQ(feed(begun + event(last) + kDone).state.usage.output_tokens, 2U);
+    for (const char* more : {
+             R"({"choices":[{"finish_reason":"stop","delta":{"content":"you"},"message":{"content":"Hi you"}}]})",
+             R"({"choices":[{"finish_reason":"stop","message":{"content":"Hi you"},"delta":{"content":"you"}}]})"}) {
+        EXPECT_EQ(text(delta(R"("content":"Hi ")") + event(more) + kDone), "Hi you");
+    }
+}
+
 TEST(StreamToAnthropic, DataOfSeveralLinesAndWithoutABlankIsRead) {
     json message = message_of(
         "data:{\"choices\":[{\"delta\":\ndata: {\"content\":\"x\"}}]}\n\n" + finish("stop")
