@@ -1,7 +1,6 @@
 // A chat completion as a message.
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -21,9 +20,6 @@ struct ToAnthropicOptions {
     std::string model;            // the name that the client asked for
     ToolNames tool_names = {};    // of the request's conversion
     std::string request_id = {};  // for errors in streams
-    // Known before the answer, for a stream's first event; the provider tells at its end only. 0:
-    // not known.
-    std::uint64_t input_tokens = 0;
 };
 
 // `body` is a whole answer with a status of 2xx. Whole JSON is appended to `out`, or nothing. An

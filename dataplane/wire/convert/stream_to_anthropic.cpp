@@ -19,9 +19,7 @@ std::string_view trimmed(std::string_view text) {
 }  // namespace
 
 StreamToAnthropic::StreamToAnthropic(JsonReader& reader, ToAnthropicOptions options)
-    : reader_(reader), options_(std::move(options)), calls_(reader_, options_, events_) {
-    state_.usage.input_tokens = options_.input_tokens;
-}
+    : reader_(reader), options_(std::move(options)), calls_(reader_, options_, events_) {}
 
 void StreamToAnthropic::feed(std::string_view bytes, std::string& out) {
     if (state_.over()) return;
@@ -88,7 +86,7 @@ void StreamToAnthropic::read(const SseEvent& event, std::string& out) {
 
 void StreamToAnthropic::read_chunk(std::string& out) {
     if (chunk_.usage) {
-        state_.usage = *chunk_.usage;
+        take_greater(state_.usage, *chunk_.usage);
         state_.has_usage = true;
     }
     if (!chunk_.has_choice) return;

@@ -7,6 +7,19 @@
 
 namespace balancer::wire::convert {
 
+void take_greater(Usage& usage, const Usage& told) {
+    // The two of them together are the prompt, and which part of it came out of a cache may be told
+    // late.
+    bool longer = told.input_tokens + told.cache_read_tokens >=
+                  usage.input_tokens + usage.cache_read_tokens;
+    if (longer) {
+        usage.input_tokens = told.input_tokens;
+        usage.cache_read_tokens = told.cache_read_tokens;
+    }
+    usage.cache_creation_tokens = std::max(usage.cache_creation_tokens, told.cache_creation_tokens);
+    usage.output_tokens = std::max(usage.output_tokens, told.output_tokens);
+}
+
 void take_anthropic_count(Usage& usage, std::string_view name, std::string_view raw) {
     std::uint64_t* count = name == "input_tokens"                  ? &usage.input_tokens
                            : name == "output_tokens"               ? &usage.output_tokens

@@ -16,8 +16,11 @@ struct Usage {
     bool operator==(const Usage&) const = default;
 };
 
-// Takes one member of Anthropic's usage object over, the greater count: a stream tells some of them
-// twice, and the later ones are cumulative. `raw` is its value.
+// Takes the greater counts over: a stream tells some of them twice, the later ones are cumulative, and
+// some servers end with one that is all zeros.
+void take_greater(Usage& usage, const Usage& told);
+
+// Takes one member of Anthropic's usage object over in the same way. `raw` is its value.
 void take_anthropic_count(Usage& usage, std::string_view name, std::string_view raw);
 
 // The member "usage" of a message, or of a message_delta.

@@ -14,7 +14,7 @@ using nlohmann::json;
 using tests::SequenceCheck;
 
 inline ToAnthropicOptions options() {
-    return {"msg_1", "claude", {}, "bal_1", 5};
+    return {"msg_1", "claude", {}, "bal_1"};
 }
 
 struct StreamOutcome {

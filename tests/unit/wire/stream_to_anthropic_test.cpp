@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include "tests/unit/wire/stream_to_anthropic_fixture.hpp"
 
 namespace balancer::wire::convert {
@@ -10,7 +12,7 @@ TEST(StreamToAnthropic, TheExactEventsOfAnAnswer) {
         "event: message_start\ndata: "
         "{\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"type\":\"message\",\"role\":"
         "\"assistant\",\"model\":\"claude\",\"content\":[],\"stop_reason\":null,\"stop_sequence\":"
-        "null,\"usage\":{\"input_tokens\":5,\"cache_creation_input_tokens\":0,\"cache_read_input_"
+        "null,\"usage\":{\"input_tokens\":0,\"cache_creation_input_tokens\":0,\"cache_read_input_"
         "tokens\":0,\"output_tokens\":0}}}\n\n"
         "event: content_block_start\ndata: "
         "{\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\","
@@ -204,6 +206,23 @@ TEST(StreamToAnthropic, WhatGrowsWithoutEndIsAFault) {
     for (int i = 0; i < 1000; ++i)
         many.feed(call("{\"index\":" + std::to_string(i) + R"(,"function":{"name":"n"}})"), out);
     EXPECT_EQ(many.state().fault, StreamFault::kMalformed);
+}
+
+TEST(StreamToAnthropic, UsageThatIsToldTwiceIsTheGreater) {
+    auto usage = [](int prompt, int completion, int cached) {
+        return event(fmt::format(
+            R"({{"choices":[],"usage":{{"prompt_tokens":{},"completion_tokens":{},"prompt_tokens_details":{{"cached_tokens":{}}}}}}})",
+            prompt,
+            completion,
+            cached
+        ));
+    };
+    std::string text = delta(R"("content":"x")");
+    std::string end = delta("", "\"stop\"") + kDone;
+    EXPECT_EQ(feed(usage(30, 1, 0) + text + usage(0, 0, 0) + end).state.usage, (Usage{30, 0, 0, 1}));
+    EXPECT_EQ(feed(usage(30, 1, 0) + text + usage(30, 9, 20) + end).state.usage, (Usage{10, 0, 20, 9}));
+    // Known before the content, it is in the first event.
+    EXPECT_NE(feed(usage(30, 0, 0) + text + end).out.find(R"("input_tokens":30,"cache)"), std::string::npos);
 }
 
 TEST(StreamToAnthropic, AWholeMessageInAStreamIsReadOnce) {
