@@ -6,15 +6,13 @@
 #include <algorithm>
 
 #include "base/log.hpp"
+#include "dataplane/wire/parser_tables.hpp"
 
 namespace balancer::wire {
 namespace {
 
 namespace ondemand = simdjson::ondemand;
 using simdjson::error_code;
-
-// Claude Code's bodies are below this, all but a few.
-constexpr std::size_t kTablesKeptFor = 1U << 20;
 
 Error syntax_error(error_code code) {
     return invalid(fmt::format("The request body is not valid JSON: {}", simdjson::error_message(code)));
@@ -192,8 +190,7 @@ Result<void> BodyScanner::Parser::member(ondemand::field& field) {
 
 Result<BodyFields> BodyScanner::scan(std::string_view body, Format format) {
     Parser& state = *parser_;
-    // Its tables take four times the largest body: after a huge one they are given up.
-    if (state.parser.capacity() > kTablesKeptFor && body.size() <= kTablesKeptFor) state.parser = ondemand::parser();
+    give_up_huge_tables(state.parser, body.size());
     state.body = body;
     state.format = format;
     state.fields = BodyFields{};

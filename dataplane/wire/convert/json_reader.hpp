@@ -6,8 +6,9 @@
 
 namespace balancer::wire::convert {
 
-// Owns the parser's tables and one buffer, which grow to the largest text seen. One per worker; a
-// conversion that holds a reference uses it only inside of a call. Not thread-safe.
+// Owns the parser's tables and two buffers, which grow with the texts and are given up behind a huge
+// one. One per worker; a conversion that holds a reference uses it only inside of a call. Not
+// thread-safe.
 class JsonReader {
   public:
     JsonReader();

@@ -6,6 +6,7 @@
 
 #include "dataplane/wire/body_scan.hpp"
 #include "dataplane/wire/convert/json_text.hpp"
+#include "dataplane/wire/parser_tables.hpp"
 
 namespace balancer::wire::convert {
 namespace {
@@ -21,6 +22,7 @@ JsonReader::JsonReader() : walk_(std::make_unique<Walk>()) {}
 JsonReader::~JsonReader() = default;
 
 std::string_view JsonReader::Walk::copy(std::string_view text) {
+    give_up_huge_copy(copy_, text.size());
     copy_.reserve(text.size() + kBodyPadding);
     copy_.assign(text);
     return copy_;
@@ -30,6 +32,7 @@ bool JsonReader::Walk::open_object(std::string_view text, ondemand::object& root
     levels_ = 0;
     failed_ = false;
     error_ = {};
+    give_up_huge_tables(parser_, text.size());
     if (text.empty()) {
         refuse(invalid("The body is empty; it must be a JSON object"));
         return false;
@@ -160,6 +163,7 @@ std::uint64_t JsonReader::Walk::count(Value& value) {
 }
 
 bool JsonReader::Walk::read_one(std::string_view text, JsonKind& what, std::string_view& found) {
+    give_up_huge_copy(wrapped_, text.size());
     // In an object of one member: simdjson treats a lone scalar differently.
     wrapped_.assign("{\"\":").append(text).append("}");
     wrapped_.reserve(wrapped_.size() + kBodyPadding);

@@ -76,6 +76,11 @@ struct JsonReader::Walk {
     // 0 for what is not a whole number of this size.
     std::uint64_t count(Value& value);
 
+    // Bytes of text for which there is memory: of the tables, and of the copies together.
+    std::size_t capacity() const {
+        return parser_.capacity() + copy_.capacity() + wrapped_.capacity();
+    }
+
     bool failed() const { return failed_; }
     // A problem of meaning, in the words of the API: "messages.0.role: Field required".
     void refuse(const Place& place, std::string_view why);

@@ -121,5 +121,23 @@ TEST(FitName, KeepsWhatFitsAndTellsTheRestApart) {
     EXPECT_EQ(names.from_openai(names.to_openai(std::string(80, 'a'))), std::string(80, 'a'));
 }
 
+TEST(JsonWalk, KeepsNoTablesOfAHugeText) {
+    JsonReader reader;
+    std::string huge = R"({"a":")" + std::string(8U << 20, 'x') + R"("})";
+    auto read = [&](std::string_view text) {
+        std::string_view raw;
+        JsonKind kind = JsonKind::kNull;
+        EXPECT_TRUE(reader.walk().read_object_copy(text, [](std::string_view, Value&) {}));
+        EXPECT_TRUE(reader.walk().read_one(text, kind, raw));
+        return reader.walk().capacity();
+    };
+    EXPECT_GT(read(huge), 3 * huge.size());
+    EXPECT_LT(read(R"({"a":1})"), 10000U);
+    // Those of an ordinary one stay.
+    std::string ordinary = R"({"a":")" + std::string(500000, 'x') + R"("})";
+    EXPECT_GT(read(ordinary), 3 * ordinary.size());
+    EXPECT_GT(read(R"({"a":1})"), 3 * ordinary.size());
+}
+
 }  // namespace
 }  // namespace balancer::wire::convert
