@@ -10,6 +10,7 @@
 #include "dataplane/wire/convert/json_text.hpp"
 #include "dataplane/wire/convert/json_write.hpp"
 #include "dataplane/wire/convert/openai_messages.hpp"
+#include "dataplane/wire/convert/strict_schema.hpp"
 
 namespace balancer::wire::convert {
 namespace {
@@ -40,8 +41,17 @@ void collect_references(const Content& content, std::unordered_set<std::string_v
 
 class RequestWriter {
   public:
-    RequestWriter(const AnthropicRequest& request, const ToOpenaiOptions& options, std::string& out)
-        : request_(request), options_(options), takes_(options.capabilities), out_(out) {}
+    RequestWriter(
+        JsonReader& reader,
+        const AnthropicRequest& request,
+        const ToOpenaiOptions& options,
+        std::string& out
+    )
+        : reader_(reader),
+          request_(request),
+          options_(options),
+          takes_(options.capabilities),
+          out_(out) {}
 
     Result<RequestConversion> write();
 
@@ -53,9 +63,11 @@ class RequestWriter {
     void write_sampling();
     void write_effort();
     void write_format();
+    bool may_be_strict(std::string_view field, std::string_view schema);
     void write_user();
     void note_rest();
 
+    JsonReader& reader_;  // for schemas: the request has been read
     const AnthropicRequest& request_;
     const ToOpenaiOptions& options_;
     const Capabilities& takes_;
@@ -133,7 +145,8 @@ void RequestWriter::write_tool(const AnthropicTool& tool) {
     inside_member(out_, "name", done_.tool_names.to_openai(tool.name));
     inside_member(out_, "description", tool.description);
     append_schema(out_, "parameters", tool.input_schema);
-    if (tool.strict == "true" || tool.strict == "false") raw_member(out_, "strict", tool.strict);
+    bool strict = tool.strict == "true" && may_be_strict("tools.strict", tool.input_schema.raw);
+    if (strict || tool.strict == "false") raw_member(out_, "strict", tool.strict);
     out_.append("}}");
 }
 
@@ -225,9 +238,18 @@ void RequestWriter::write_format() {
     if (request_.output_schema.empty()) return;
     if (!takes_.structured_output) return done_.notes.add("output_config.format");
     open_member(out_, "response_format");
-    out_.append("{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"answer\",\"strict\":true");
+    bool strict = may_be_strict("output_config.format", request_.output_schema);
+    out_.append("{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"answer\"");
+    if (strict) raw_member(out_, "strict", "true");
     raw_member(out_, "schema", request_.output_schema);
     out_.append("}}");
+}
+
+// OpenAI refuses a schema that does not keep its rules for "strict"; without it, it is a wish.
+bool RequestWriter::may_be_strict(std::string_view field, std::string_view schema) {
+    if (fits_strict(reader_, schema)) return true;
+    done_.notes.add(field, "not held to strictly: the schema has optional or open parts");
+    return false;
 }
 
 void RequestWriter::write_user() {
@@ -257,7 +279,7 @@ Result<RequestConversion> request_to_openai(
     // Most bodies grow by little; text is copied, and only the arguments of tool calls are escaped
     // once more.
     out.reserve(begin + body.size() + body.size() / 8 + 256);
-    Result<RequestConversion> done = RequestWriter(*request, options, out).write();
+    Result<RequestConversion> done = RequestWriter(reader, *request, options, out).write();
     if (!done) out.resize(begin);
     return done;
 }

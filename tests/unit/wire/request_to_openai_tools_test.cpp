@@ -19,7 +19,7 @@ TEST(RequestToOpenai, ToolsAndChoices) {
         outcome.body["tools"],
         json::parse(R"([{"type":"function","function":{"name":"Bash","description":"runs \"it\"",
         "parameters":{"type":"object","properties":{"n":{"type":"number","exclusiveMinimum":0.0}}}}},
-        {"type":"function","function":{"name":"Plain","description":"","parameters":{"type":"object","properties":{}},"strict":true}}])"
+        {"type":"function","function":{"name":"Plain","description":"","parameters":{"type":"object","properties":{}}}}])"
         )
     );
     EXPECT_NE(outcome.bytes.find("\"exclusiveMinimum\":0.0"), std::string::npos);
@@ -195,6 +195,47 @@ TEST(RequestToOpenai, ManyCallsAndLongNamesAreNoBurden) {
     ));
     ASSERT_TRUE(outcome.good) << outcome.error;
     EXPECT_EQ(outcome.body["messages"].size(), 20'001U);
+}
+
+// With "strict" and an optional property the whole request is a 400 at OpenAI.
+TEST(RequestToOpenai, StrictOnlyWhereTheSchemaKeepsItsRules) {
+    auto kept = [](const std::string& schema) {
+        RequestOutcome outcome = convert(
+            R"({"messages":[{"role":"user","content":"x"}],"output_config":{"format":{"type":"json_schema","schema":)" +
+            schema + R"(}},"tools":[{"name":"t","strict":true,"input_schema":)" + schema + "}]}"
+        );
+        EXPECT_TRUE(outcome.good) << outcome.error;
+        json function = outcome.body["tools"][0]["function"];
+        json format = outcome.body["response_format"]["json_schema"];
+        EXPECT_EQ(function["parameters"], format["schema"]);
+        bool strict = function.contains("strict");
+        EXPECT_EQ(format.contains("strict"), strict);
+        EXPECT_EQ(notes(outcome, "tools.strict: not held"), !strict) << schema;
+        EXPECT_EQ(notes(outcome, "output_config.format: not held"), !strict) << schema;
+        return strict;
+    };
+    EXPECT_TRUE(kept(
+        R"({"type":"object","properties":{"a":{"type":"string"}},"required":["a"],"additionalProperties":false})"
+    ));
+    EXPECT_TRUE(kept(
+        R"({"type":"object","properties":{"a":{"type":["object","null"],"properties":{"b":{"enum":[1]}},"required":["b"],"additionalProperties":false},
+        "l":{"type":"array","items":{"anyOf":[{"type":"string"},{"$ref":"#/$defs/x"}]}}},"required":["l","a"],"additionalProperties":false,
+        "$defs":{"x":{"type":"object","properties":{},"additionalProperties":false}}})"
+    ));
+    for (const char* schema : {
+             R"({"type":"object","properties":{"a":{}},"required":["a"]})",
+             R"({"type":"object","properties":{"a":{}},"required":["a"],"additionalProperties":true})",
+             R"({"type":"object","properties":{"a":{}},"required":["a"],"additionalProperties":{"type":"string"}})",
+             R"({"type":"object","properties":{"a":{},"b":{}},"required":["a"],"additionalProperties":false})",
+             R"({"type":"object","properties":{"a":{"type":"object","properties":{}}},"required":["a"],"additionalProperties":false})",
+             R"({"type":"object","properties":{"a":{"items":{"properties":{"b":{}},"additionalProperties":false}}},"required":["a"],"additionalProperties":false})",
+             R"({"type":"object","properties":{"a":{"anyOf":[{"properties":{"b":{}}}]}},"required":["a"],"additionalProperties":false})",
+             R"({"type":"object","properties":{},"additionalProperties":false,"$defs":{"x":{"type":"object","properties":{}}}})",
+             R"({"type":"object","properties":{},"additionalProperties":false,"allOf":[{}]})",
+             R"({"type":"object","properties":{"a":true},"required":["a"],"additionalProperties":false})",
+         }) {
+        EXPECT_FALSE(kept(schema)) << schema;
+    }
 }
 
 }  // namespace

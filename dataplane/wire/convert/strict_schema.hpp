@@ -1,0 +1,15 @@
+// OpenAI's rules for schemas that an answer is held to.
+#pragma once
+
+#include <string_view>
+
+#include "dataplane/wire/convert/json_reader.hpp"
+
+namespace balancer::wire::convert {
+
+// Whether `schema` may go out with "strict": true. Every object has to require all of its properties
+// and to take no others; OpenAI refuses the whole request else. Anthropic lets properties be
+// optional. Reads a copy with the reader.
+bool fits_strict(JsonReader& reader, std::string_view schema);
+
+}  // namespace balancer::wire::convert
