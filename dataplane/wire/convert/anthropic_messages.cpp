@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.hpp"
 #include "dataplane/wire/convert/json_text.hpp"
 #include "dataplane/wire/convert/json_write.hpp"
 #include "dataplane/wire/convert/tool_input.hpp"
@@ -18,14 +19,16 @@ bool is_system(const OpenaiMessage& message) {
 // What Anthropic takes as the id of a call; the same id always gives the same one.
 std::string call_id(std::string_view inside) {
     std::string id(inside);
-    auto is_bad = [](char c) {
-        return !(
-            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-            c == '_' || c == '-'
-        );
-    };
-    std::replace_if(id.begin(), id.end(), is_bad, '_');
+    std::replace_if(
+        id.begin(), id.end(), [](char c) { return !is_plain(c); }, '_'
+    );
     return id;
+}
+
+// Without parameters, and by the name that Anthropic knows: it takes no other.
+std::string media_type_of(std::string_view declared) {
+    std::string type = to_lower(declared.substr(0, declared.find(';')));
+    return type == "image/jpg" || type == "image/pjpeg" ? "image/jpeg" : type;
 }
 
 }  // namespace
@@ -53,6 +56,7 @@ std::size_t AnthropicMessages::write_system() {
     bool open = false;
     for (; end < request_.messages.size() && is_system(request_.messages[end]); ++end) {
         for (const OpenaiPart& part : request_.messages[end].parts) {
+            if (part.type != "text") notes_.add("system message", "parts that are no text, dropped");
             if (is_blank(part.text)) continue;
             if (!open) {
                 open_member(out_, "system");
@@ -129,7 +133,7 @@ bool AnthropicMessages::write_source(std::string_view block, std::string_view ur
     out_.push_back('{');
     if (inlined) {
         inside_member(out_, "type", "base64");
-        text_member(out_, "media_type", url.substr(5, data - 5));
+        text_member(out_, "media_type", media_type_of(url.substr(5, data - 5)));
         open_member(out_, "data");
         out_.push_back('"');
         append_inside(out_, url.substr(data + kBase64.size()));

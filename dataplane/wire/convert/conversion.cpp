@@ -18,11 +18,6 @@ std::uint64_t hash_of(std::string_view text) {
     return hash;
 }
 
-bool is_plain(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '-';
-}
-
 }  // namespace
 
 void Notes::add(std::string_view field, std::string_view what) {

@@ -33,6 +33,10 @@ bool is_not_capable(const Error& error);
 // always gives the same name.
 std::string fit_name(std::string_view name, std::size_t bytes_max);
 
+// The letters that names and ids are made of on both sides: A-Z, a-z, 0-9, `_` and `-`.
+inline bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+inline bool is_plain(char c) { return is_letter(c) || (c >= '0' && c <= '9') || c == '_' || c == '-'; }
+
 // OpenAI's limits.
 inline constexpr std::size_t kToolNameBytesMax = 64;
 inline constexpr std::size_t kToolIdBytesMax = 40;

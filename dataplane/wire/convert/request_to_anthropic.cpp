@@ -1,7 +1,9 @@
 #include "dataplane/wire/convert/request_to_anthropic.hpp"
 
+#include <algorithm>
 #include <charconv>
 
+#include "base/file.hpp"
 #include "dataplane/wire/convert/anthropic_messages.hpp"
 #include "dataplane/wire/convert/json_text.hpp"
 #include "dataplane/wire/convert/json_write.hpp"
@@ -9,6 +11,8 @@
 
 namespace balancer::wire::convert {
 namespace {
+
+constexpr std::size_t kUserIdBytesMax = 256;  // Anthropic's
 
 void write_tools(const OpenaiRequest& request, Notes& notes, std::string& out) {
     if (request.tools.empty()) return;
@@ -50,6 +54,15 @@ void write_temperature(const OpenaiRequest& request, Notes& notes, std::string& 
     raw_member(out, "temperature", too_warm ? "1" : text);
 }
 
+// Anthropic wants a name that tells nothing of the user, and refuses requests with an e-mail address
+// or a telephone number in it: what could be one is told apart by a hash.
+std::string user_id_of(const std::string& user) {
+    bool plain = std::all_of(user.begin(), user.end(), is_plain);
+    bool has_letter = std::any_of(user.begin(), user.end(), is_letter);
+    if (plain && has_letter && user.size() <= kUserIdBytesMax) return user;
+    return "user_" + to_hex(sha256(user)).substr(0, 32);
+}
+
 void write_settings(
     const OpenaiRequest& request,
     const RequestToAnthropicOptions& options,
@@ -82,7 +95,7 @@ void write_settings(
     if (!request.user.empty()) {
         open_member(out, "metadata");
         out.push_back('{');
-        inside_member(out, "user_id", request.user);
+        text_member(out, "user_id", user_id_of(unescaped(request.user)));
         out.push_back('}');
     }
     if (!request.output_schema.empty()) {

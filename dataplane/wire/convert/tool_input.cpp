@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "dataplane/wire/convert/conversion.hpp"
 #include "dataplane/wire/convert/json_walk.hpp"
 #include "dataplane/wire/convert/json_write.hpp"
 
@@ -19,11 +20,6 @@ ArgumentsKind kind_of(JsonReader& reader, std::string_view text, std::string_vie
     if (!reader.walk().read_one(text, kind, raw)) return ArgumentsKind::kBroken;
     if (kind == JsonKind::kNull) return ArgumentsKind::kNone;
     return kind == JsonKind::kObject ? ArgumentsKind::kObject : ArgumentsKind::kOtherJson;
-}
-
-bool is_of_id(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '-';
 }
 
 }  // namespace
@@ -57,11 +53,11 @@ void append_tool_input(JsonReader& reader, std::string_view text, std::string& o
 std::string AnthropicToolIds::next(std::string_view id) {
     std::size_t at = calls_++;
     bool good = id.size() >= kIdBytesMin && id.size() <= kIdBytesMax &&
-                std::all_of(id.begin(), id.end(), is_of_id);
+                std::all_of(id.begin(), id.end(), is_plain);
     if (good && given_.emplace(id).second) return std::string(id);
     std::string made = fmt::format("call_{}_{}", message_id_, at);
     std::replace_if(
-        made.begin(), made.end(), [](char c) { return !is_of_id(c); }, '_'
+        made.begin(), made.end(), [](char c) { return !is_plain(c); }, '_'
     );
     return made;
 }

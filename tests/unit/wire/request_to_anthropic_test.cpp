@@ -233,5 +233,49 @@ TEST(RequestToAnthropic, ThereAndBackIsTheSameConversation) {
     EXPECT_EQ(parse(back), json::parse(first));
 }
 
+// Anthropic answers 400 to an e-mail address or a telephone number there.
+TEST(RequestToAnthropic, AUserIsNamedWithoutTellingWho) {
+    auto user_id = [](const std::string& user) {
+        Outcome outcome =
+            convert(R"({"messages":[{"role":"user","content":"x"}],"user":")" + user + "\"}");
+        return outcome.body["metadata"]["user_id"].get<std::string>();
+    };
+    EXPECT_EQ(user_id("user_4f2a-9"), "user_4f2a-9");
+    std::string of_mail = user_id("jane.doe@example.com");
+    for (const char* personal :
+         {"jane.doe@example.com", "+49 170 1234567", "5551234567", "555-123-4567", "Jane Doe", "\\u00e9"}) {
+        std::string id = user_id(personal);
+        EXPECT_TRUE(id.starts_with("user_")) << id;
+        EXPECT_EQ(id.size(), 37U);
+        EXPECT_EQ(user_id(personal), id) << "the same user has the same name";
+    }
+    EXPECT_NE(user_id("jane.doe@example.org"), of_mail);
+    EXPECT_EQ(user_id("jane.doe\\u0040example.com"), of_mail);
+}
+
+TEST(RequestToAnthropic, MediaTypesAreThoseThatAnthropicKnows) {
+    auto type = [](const std::string& url) {
+        Outcome outcome = convert(
+            R"({"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":")" +
+            url + R"("}}]}]})"
+        );
+        EXPECT_EQ(outcome.error, "");
+        return outcome.body["messages"][0]["content"][0]["source"];
+    };
+    EXPECT_EQ(type("data:image/jpg;base64,QQ==")["media_type"], "image/jpeg");
+    EXPECT_EQ(type("data:image/png;charset=utf-8;base64,QQ==")["media_type"], "image/png");
+    EXPECT_EQ(type("data:image/png;charset=utf-8;base64,QQ==")["data"], "QQ==");
+    EXPECT_EQ(type("data:Image/WEBP;base64,QQ==")["media_type"], "image/webp");
+}
+
+TEST(RequestToAnthropic, WhatASystemMessageCannotHoldIsNoted) {
+    Outcome outcome = convert(
+        R"({"messages":[{"role":"system","content":[{"type":"text","text":"s"},{"type":"image_url","image_url":{"url":"https://x.example/a.png"}}]},{"role":"user","content":"x"}]})"
+    );
+    ASSERT_EQ(outcome.error, "");
+    EXPECT_EQ(outcome.body["system"].size(), 1U);
+    EXPECT_TRUE(notes(outcome, "system message: parts that are no text, dropped"));
+}
+
 }  // namespace
 }  // namespace balancer::wire::convert
