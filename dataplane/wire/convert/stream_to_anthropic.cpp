@@ -10,6 +10,8 @@
 namespace balancer::wire::convert {
 namespace {
 
+constexpr std::string_view kEndedEarly = "The provider's stream ended before its answer did";
+
 std::string_view trimmed(std::string_view text) {
     std::size_t begin = std::min(text.find_first_not_of(" \t\r\n"), text.size());
     text.remove_prefix(begin);
@@ -40,7 +42,7 @@ void StreamToAnthropic::end(std::string& out) {
     if (std::optional<SseEvent> event = input_.last()) read(*event, out);
     if (state_.over()) return;
     if (!finish_reason_.empty()) return complete(out);
-    break_off(StreamFault::kCut, "The provider's stream ended before its answer did", out);
+    break_off(StreamFault::kCut, kEndedEarly, out);
 }
 
 void StreamToAnthropic::fail(StreamFault fault, LocalError error, std::string& out) {
@@ -64,8 +66,9 @@ void StreamToAnthropic::read(const SseEvent& event, std::string& out) {
     std::string_view data = trimmed(event.data);
     if (event.kind == SseKind::kComment || data.empty()) return;
     if (is_done_mark(data)) {
-        // Some servers give no reason; one that gives no content either has not answered.
-        if (state_.begun || !finish_reason_.empty()) return complete(out);
+        if (!finish_reason_.empty()) return complete(out);
+        // Proxies put the mark behind whatever has come, a stream that was cut too.
+        if (state_.begun) return break_off(StreamFault::kCut, kEndedEarly, out);
         return break_off(
             StreamFault::kMalformed, "The provider's stream ended without an answer", out
         );

@@ -88,7 +88,6 @@ TEST(StreamToAnthropic, EveryStopReason) {
     EXPECT_EQ(reason(text + finish("length")), "max_tokens");
     EXPECT_EQ(reason(text + finish("content_filter")), "refusal");
     EXPECT_EQ(reason(text + finish("model_length")), "max_tokens");
-    EXPECT_EQ(reason(text + kDone), "end_turn");
     EXPECT_EQ(reason(text + delta("", "\"stop\"")), "end_turn") << "no [DONE], and a clean end";
     EXPECT_EQ(reason(delta(R"("refusal":"no")") + finish("stop")), "refusal");
     json stopped = message_of(
@@ -140,6 +139,7 @@ TEST(StreamToAnthropic, AFaultBehindContentIsAnErrorEventAndTheLast) {
                  "api_error"},
              Case{text + event("{") + text, StreamFault::kMalformed, "overloaded_error"},
              Case{text, StreamFault::kCut, "overloaded_error"},
+             Case{text + kDone, StreamFault::kCut, "overloaded_error"},
              Case{text + "data: {\"choi", StreamFault::kCut, "overloaded_error"},
              Case{
                  text + delta("", "\"error\"") + text,
