@@ -1,5 +1,7 @@
 #include "dataplane/wire/convert/openai_messages.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "dataplane/wire/convert/json_write.hpp"
@@ -12,7 +14,6 @@ namespace {
 constexpr std::string_view kAttribution = "x-anthropic-billing-header:";
 
 constexpr std::string_view kNoResult = "Error: the tool was interrupted and gave no result.";
-constexpr std::string_view kAttached = "The result of the tool, as an attachment:";
 constexpr std::string_view kSeeBelow = "The result follows in the next message.";
 
 bool has_calls(const Content& content) {
@@ -181,7 +182,6 @@ Result<void> OpenaiMessages::write_results(std::size_t turn) {
     }
     if (attached.empty()) return {};
     // Messages of role tool hold text only.
-    attached.insert(attached.begin(), Part{Part::Kind::kText, kAttached, {}, nullptr});
     open_message("user");
     append_content(out_, attached, takes_.cache_control);
     out_.push_back('}');
@@ -203,6 +203,7 @@ Result<void> OpenaiMessages::write_result(
         if (!found->block->cache_control.empty() && !takes_.cache_control)
             done_.notes.add("cache_control");
         bool moved = !is_all_text(parts);
+        if (moved) attached.push_back({Part::Kind::kText, label(call), {}, nullptr});
         for (const Part& part : parts) {
             if (part.kind != Part::Kind::kText) attached.push_back(part);
         }
@@ -222,6 +223,15 @@ Result<void> OpenaiMessages::write_result(
     append_joined_texts(out_, parts);
     out_.append("\"}");
     return {};
+}
+
+// Says in front of what is attached which call it is of: there may be several.
+std::string_view OpenaiMessages::label(const Block& call) {
+    return labels_.emplace_back(fmt::format(
+        "The result of {} (call {}), as an attachment:",
+        done_.tool_names.to_openai(call.name),
+        fit_name(call.id, kToolIdBytesMax)
+    ));
 }
 
 void OpenaiMessages::open_message(std::string_view role) {

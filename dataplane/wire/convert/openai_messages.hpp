@@ -1,6 +1,7 @@
 // The messages of a chat completions request, out of those of a Messages request.
 #pragma once
 
+#include <deque>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -55,6 +56,7 @@ class OpenaiMessages {
     void write_calls(const Content& content);
     Result<void> write_results(std::size_t turn);
     Result<void> write_result(const Block& call, const FoundResult* found, Parts& attached);
+    std::string_view label(const Block& call);
     void open_message(std::string_view role);
 
     const AnthropicRequest& request_;
@@ -63,6 +65,7 @@ class OpenaiMessages {
     std::string& out_;
     PartsReader parts_;
     std::unordered_map<std::string_view, Results> results_;
+    std::deque<std::string> labels_;  // insides of strings
 };
 
 }  // namespace balancer::wire::convert

@@ -238,5 +238,24 @@ TEST(RequestToOpenai, StrictOnlyWhereTheSchemaKeepsItsRules) {
     }
 }
 
+TEST(RequestToOpenai, ImagesOfParallelCallsSayWhichCallTheyAreOf) {
+    json messages = messages_of(
+        R"({"role":"assistant","content":[{"type":"tool_use","id":"call_a","name":"Shot","input":{}},{"type":"tool_use","id":"call_b","name":"Read","input":{}},
+        {"type":"tool_use","id":"call_c","name":"Shot","input":{}}]},
+        {"role":"user","content":[
+        {"type":"tool_result","tool_use_id":"call_c","content":[{"type":"image","source":{"type":"base64","data":"Q0M=","media_type":"image/png"}}]},
+        {"type":"tool_result","tool_use_id":"call_b","content":"text"},
+        {"type":"tool_result","tool_use_id":"call_a","content":[{"type":"text","text":"seen"},{"type":"image","source":{"type":"base64","data":"QUE=","media_type":"image/png"}}]}]})"
+    );
+    ASSERT_EQ(messages.size(), 5U) << messages.dump(1);
+    EXPECT_EQ(messages[1]["content"], "seen");
+    json parts = messages[4]["content"];
+    ASSERT_EQ(parts.size(), 4U) << parts.dump(1);
+    EXPECT_EQ(parts[0]["text"], "The result of Shot (call call_a), as an attachment:");
+    EXPECT_EQ(parts[1]["image_url"]["url"], "data:image/png;base64,QUE=");
+    EXPECT_EQ(parts[2]["text"], "The result of Shot (call call_c), as an attachment:");
+    EXPECT_EQ(parts[3]["image_url"]["url"], "data:image/png;base64,Q0M=");
+}
+
 }  // namespace
 }  // namespace balancer::wire::convert
