@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <boost/asio/steady_timer.hpp>
+#include <utility>
 
 #include "base/ascii.hpp"
 #include "base/net.hpp"
@@ -24,20 +25,33 @@ net::awaitable<void> Exchange::try_candidates(const Plan& plan) {
     SteadyTime now = worker_.sweep.now();
     worker_.retry_budget.request(now);
     co_await simulate_delay();
-    for (std::size_t i = 0; i < plan.candidates.size() && !over(); ++i) {
-        const Candidate& candidate = plan.candidates[i];
+    // The best of those that could take the request, but were busy. It gets a second turn when nobody behind it can.
+    const Candidate* busy = nullptr;
+    std::size_t turns = plan.candidates.size();
+    for (std::size_t i = 0; i < turns && !over(); ++i) {
+        bool again = i == plan.candidates.size();
+        const Candidate& candidate = again ? *busy : plan.candidates[i];
         const Provider& provider = *candidate.provider;
-        bool last = i + 1 == plan.candidates.size();
+        bool last = i + 1 == turns;
         others_left_ = !last;
         be_at(nullptr);
-        if (!prepare(candidate)) continue;
+        if (!prepare(candidate)) {
+            if (last && !again && attempts_ == 0 && busy != nullptr) ++turns;
+            continue;
+        }
         bool permitted = co_await take_permit(plan, candidate, last && attempts_ == 0);
         if (over()) break;
-        if (!permitted) continue;
+        if (!permitted) {
+            if (busy == nullptr) busy = &candidate;
+            continue;
+        }
         ProbeHold probe(candidate.probe);
         // Half-open, and another request tries it already. The last hope goes there all the same.
         bool refused = candidate.probe != nullptr && !probe.held() && !plan.panic && !fields_.provider;
-        if (refused && !(last && attempts_ == 0)) continue;
+        if (refused && !(last && attempts_ == 0)) {
+            if (busy == nullptr) busy = &candidate;
+            continue;
+        }
         if (attempts_ > 0) {
             double min_per_s = static_cast<double>(settings().retry_budget_min_per_s) /
                                worker_.process.workers;
@@ -82,8 +96,20 @@ net::awaitable<void> Exchange::try_candidates(const Plan& plan) {
     }
     if (ending_) co_return co_await fail(shutting_down());
     if (refusal_) co_return co_await fail(*std::move(refusal_));
-    if (attempts_ == 0 && not_taken_) co_return co_await fail(*std::move(not_taken_));
+    if (attempts_ == 0 && not_taken_ && busy == nullptr) co_return co_await refuse(plan);
     co_await give_up(plan);
+}
+
+// Nobody here can take the request. That is its own fault only if no benched provider could.
+net::awaitable<void> Exchange::refuse(const Plan& plan) {
+    LocalFailure failure = *std::exchange(not_taken_, std::nullopt);
+    if (is_inference()) {
+        bool comes_back = std::any_of(plan.skipped.begin(), plan.skipped.end(), [this](const SkippedCandidate& skipped) {
+            return prepare({skipped.provider, skipped.model});
+        });
+        if (comes_back) failure = no_candidate(plan);
+    }
+    co_await fail(std::move(failure));
 }
 
 // Which provider has this request now; null: none.

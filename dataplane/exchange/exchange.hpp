@@ -91,6 +91,7 @@ class Exchange {
 
     // attempt.cpp
     boost::asio::awaitable<void> try_candidates(const Plan& plan);
+    boost::asio::awaitable<void> refuse(const Plan& plan);
     void be_at(const Provider* provider);
     boost::asio::awaitable<bool> take_permit(const Plan& plan, const Candidate& candidate, bool last);
     boost::asio::awaitable<Verdict> attempt(const Candidate& candidate);
