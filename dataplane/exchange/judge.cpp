@@ -98,8 +98,10 @@ net::awaitable<Verdict> Exchange::judge(const Provider& provider) {
     }
     std::string_view body = response_->body();
     if (is_error) {
-        wire::LocalError told = read_error(provider, head.status, body);
-        Verdict verdict = classify_status(head, body, told, provider, settings(), unix_now());
+        // Nobody here reads compressed words: the status says what it can.
+        std::string_view words = coded ? std::string_view() : body;
+        wire::LocalError told = read_error(provider, head.status, words);
+        Verdict verdict = classify_status(head, words, told, provider, settings(), unix_now());
         // An error that was cut cannot be passed on as it is; the verdict stands, the words are ours.
         if (status.kind == ReadStatus::Kind::kFailed) {
             if (verdict.failure == FailureClass::kClient) refusal_ = cut_refusal(provider, head.status);

@@ -176,6 +176,9 @@ net::awaitable<void> Exchange::relay_error(const Candidate& candidate) {
     wire::ResponseHead head = response_->head();
     head.status = wire::status_of(format_, *told_);
     wire::set_field(head.fields, "content-type", "application/json");
+    std::erase_if(head.fields, [](const wire::HeaderField& field) {
+        return wire::equals_lower(field.name, "content-encoding");  // of the provider's bytes
+    });
     std::string body = wire::error_json(format_, *told_, record_.request_id);
     std::string out;
     wire::append_relayed_head(out, head, {Framing::kLength, body.size()}, own_headers());
