@@ -118,16 +118,15 @@ AnswerFilter::Step ConvertedAnswer::tell_error(const wire::LocalError& error, st
 }
 
 AnswerFilter::Step ConvertedAnswer::convert_whole(std::string& out) {
-    bool openai = conversion_.from == Format::kOpenai;
-    if (wire::is_error_object(held_)) {
-        return tell_error(
-            openai ? wire::convert::error_to_anthropic(reader_, 200, held_) : wire::anthropic_error(200, held_), out
-        );
-    }
     std::string message;
-    if (openai) {
+    if (conversion_.from == Format::kOpenai) {
         auto usage = wire::convert::answer_to_anthropic(reader_, held_, conversion_.to_anthropic, message);
+        if (!usage && wire::convert::is_told_error(usage.error())) {
+            return tell_error(wire::convert::error_to_anthropic(reader_, 200, held_), out);
+        }
         if (!usage) return no_answer(usage.error());
+    } else if (wire::is_error_object(held_)) {
+        return tell_error(wire::anthropic_error(200, held_), out);
     } else {
         message.swap(held_);
     }

@@ -55,6 +55,10 @@ void append_call_block(
 
 }  // namespace
 
+bool is_told_error(const Error& error) {
+    return error.code == boost::system::errc::bad_message;
+}
+
 Result<Usage> answer_to_anthropic(
     JsonReader& reader, std::string_view body, const ToAnthropicOptions& options, std::string& out
 ) {
@@ -62,7 +66,12 @@ Result<Usage> answer_to_anthropic(
     if (Result<void> read = read_openai_answer(reader, body, answer); !read) {
         return invalid("the answer is no chat completion: " + read.error().text());
     }
-    if (answer.is_error) return invalid("the answer is an error inside of a success");
+    if (answer.is_error) {
+        return Error{
+            make_error_code(boost::system::errc::bad_message),
+            "the answer is an error inside of a success"
+        };
+    }
     if (!answer.has_choice) return invalid("the answer is no chat completion: it has no choices");
     auto has_name = [](const OpenaiCall& call) { return !call.name.empty(); };
     bool has_calls = std::any_of(answer.calls.begin(), answer.calls.end(), has_name);

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/result.hpp"
 #include "dataplane/wire/convert/conversion.hpp"
 #include "dataplane/wire/convert/json_reader.hpp"
 #include "dataplane/wire/convert/usage.hpp"
@@ -23,9 +24,12 @@ struct ToAnthropicOptions {
 };
 
 // `body` is a whole answer with a status of 2xx. Whole JSON is appended to `out`, or nothing. An
-// error means that the provider sent no completion: its fault.
+// error means that the provider sent no completion: its fault. With is_told_error(), the body is an
+// error of its own in place of one, for error_to_anthropic().
 Result<Usage> answer_to_anthropic(
     JsonReader& reader, std::string_view body, const ToAnthropicOptions& options, std::string& out
 );
+
+bool is_told_error(const Error& error);
 
 }  // namespace balancer::wire::convert

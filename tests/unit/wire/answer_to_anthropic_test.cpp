@@ -162,6 +162,23 @@ TEST(AnswerToAnthropic, WhatIsNoCompletionIsTheProvidersFault) {
     }
 }
 
+TEST(AnswerToAnthropic, AnErrorInPlaceOfACompletionIsKnownAsOne) {
+    auto told = [](std::string_view body) {
+        std::string out;
+        Result<Usage> usage = answer_to_anthropic(test_reader(), body, {"msg_1", "claude"}, out);
+        EXPECT_FALSE(usage) << body;
+        return !usage && is_told_error(usage.error());
+    };
+    EXPECT_TRUE(told(R"({"error":{"message":"x"}})"));
+    EXPECT_TRUE(told(R"({"error":"x","choices":[]})"));
+    EXPECT_TRUE(told(
+        R"({"choices":[{"message":{"content":"half"},"finish_reason":"error","error":{"message":"x"}}]})"
+    ));
+    EXPECT_FALSE(told("{}"));
+    EXPECT_FALSE(told("<html>"));
+    EXPECT_FALSE(told(R"({"choices":[{"message":{"content":"half"},"finish_reason":"abort"}]})"));
+}
+
 struct Expected {
     unsigned given;
     const char* body;
