@@ -80,6 +80,16 @@ AnswerFilter::Step ConvertedAnswer::end(std::string& out) {
     return append_whole(message, out);
 }
 
+bool ConvertedAnswer::finish(std::string& out) {
+    if (from_openai_ && !from_openai_->finish(aggregate_ ? events_ : out)) return false;
+    gather();
+    if (!aggregate_) return from_openai_ || (to_openai_ && to_openai_->state().finished);
+    if (!aggregate_->state().finished || fault_told_) return false;
+    std::string message;
+    aggregate_->append_message(message);
+    return append_whole(message, out).failure == FailureClass::kNone;
+}
+
 // A stream goes to the client through one of the converters, or into the aggregate.
 void ConvertedAnswer::pass_through(std::string_view bytes, std::string& out) {
     if (to_openai_) return to_openai_->feed(bytes, out);

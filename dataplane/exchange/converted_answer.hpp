@@ -37,6 +37,7 @@ class ConvertedAnswer final : public AnswerFilter {
     bool begin(wire::ResponseHead& head) override;
     Step feed(std::string_view bytes, std::string& out) override;
     Step end(std::string& out) override;
+    bool finish(std::string& out) override;
 
   private:
     void pass_through(std::string_view bytes, std::string& out);

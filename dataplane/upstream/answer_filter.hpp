@@ -29,6 +29,10 @@ class AnswerFilter {
 
     // The body is whole as far as HTTP can tell.
     virtual Step end(std::string& out) = 0;
+
+    // The connection is lost, or silent for too long. True: the answer is whole all the same, and has been ended; only what
+    // nobody needs is missing.
+    virtual bool finish(std::string& /*out*/) { return false; }
 };
 
 }  // namespace balancer::dataplane

@@ -126,10 +126,24 @@ ReadStatus UpstreamResponse::filter(std::size_t raw_begin) {
         complete_ = false;
         return failed(step.failure, std::move(step.detail));
     }
+    append_filtered();
+    return {};
+}
+
+void UpstreamResponse::append_filtered() {
     if (body_.room() < filtered_.size()) body_.grow(body_.size() + filtered_.size());
     std::memcpy(body_.data() + body_.size(), filtered_.data(), filtered_.size());
     body_.resize(body_.size() + filtered_.size());
-    return {};
+}
+
+// Nothing more comes: true when the filter has all that it needs.
+bool UpstreamResponse::finish_filtered() {
+    filtered_.clear();
+    if (!filter_ || !filter_->finish(filtered_)) return false;
+    append_filtered();
+    complete_ = true;
+    clean_ = false;
+    return true;
 }
 
 ReadStatus UpstreamResponse::decode(std::size_t bytes) {
@@ -184,6 +198,7 @@ net::awaitable<ReadStatus> UpstreamResponse::read_more() {
             }
             co_return ReadStatus{Kind::kEnd, FailureClass::kNone, {}};
         }
+        if (finish_filtered()) co_return ReadStatus{Kind::kEnd, FailureClass::kNone, {}};
         co_return read_failure(got.error, "before the answer's end");
     }
     co_return absorb(got.bytes);

@@ -87,6 +87,8 @@ class UpstreamResponse {
     ReadStatus absorb(std::size_t bytes);
     ReadStatus decode(std::size_t bytes);
     ReadStatus filter(std::size_t raw_begin);
+    bool finish_filtered();
+    void append_filtered();
     ReadStatus begin_body(std::string_view already_received);
 
     PooledConnection connection_;

@@ -45,6 +45,12 @@ void StreamToAnthropic::end(std::string& out) {
     break_off(StreamFault::kCut, kEndedEarly, out);
 }
 
+bool StreamToAnthropic::finish(std::string& out) {
+    // Usage and [DONE] are missing at most.
+    if (!state_.over() && !finish_reason_.empty()) complete(out);
+    return state_.finished;
+}
+
 void StreamToAnthropic::fail(StreamFault fault, LocalError error, std::string& out) {
     if (state_.over()) return;
     state_.fault = fault;

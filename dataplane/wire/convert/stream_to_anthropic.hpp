@@ -30,6 +30,10 @@ class StreamToAnthropic {
     // The provider's body has ended, and whole as far as HTTP can tell.
     void end(std::string& out);
 
+    // Nothing more will come: the connection is lost, or silent. Whether the answer is whole all the
+    // same: then its end is written. Else the caller goes on with fail().
+    bool finish(std::string& out);
+
     // The caller's own news that nothing more will come: a cut connection, a timeout. An error
     // event is written if content has begun.
     void fail(StreamFault fault, LocalError error, std::string& out);

@@ -5,6 +5,13 @@
 namespace balancer::wire::convert {
 namespace {
 
+// Halves of a surrogate pair in two events, which another parser refuses.
+std::string without_halves(std::string stream) {
+    stream.erase(stream.find("\\ud83d"), 6);
+    stream.erase(stream.find("\\ude00"), 6);
+    return stream;
+}
+
 TEST(StreamToAnthropic, TheExactEventsOfAnAnswer) {
     StreamOutcome run = feed(kRole + delta(R"("content":"Hi")") + finish("stop"));
     EXPECT_EQ(
@@ -33,9 +40,10 @@ TEST(StreamToAnthropic, TheExactEventsOfAnAnswer) {
 
 TEST(StreamToAnthropic, EverySplitAndBothLineEndsGiveTheSameEvents) {
     StreamOutcome whole = feed(kLong);
-    SequenceCheck check;
-    EXPECT_EQ(check.check(whole.out.substr(0, 0)), "");
     ASSERT_TRUE(whole.state.finished);
+    SequenceCheck check;
+    EXPECT_EQ(check.check(feed(without_halves(kLong)).out), "");
+    EXPECT_TRUE(check.is_whole());
     std::string crlf;
     for (char c : kLong) crlf += c == '\n' ? std::string("\r\n") : std::string(1, c);
     for (std::size_t piece = 1; piece < 400; ++piece) {
@@ -52,10 +60,7 @@ TEST(StreamToAnthropic, EverySplitAndBothLineEndsGiveTheSameEvents) {
 }
 
 TEST(StreamToAnthropic, ThinkingTextAndToolsInTurn) {
-    std::string stream = kLong;
-    stream.erase(stream.find("\\ud83d"), 6);  // halves of a pair, which another parser refuses
-    stream.erase(stream.find("\\ude00"), 6);
-    json message = message_of(stream);
+    json message = message_of(without_halves(kLong));
     EXPECT_EQ(message["stop_reason"], "tool_use");
     const json& content = message["content"];
     ASSERT_EQ(content.size(), 4U) << content.dump(1);
@@ -174,6 +179,26 @@ TEST(StreamToAnthropic, AFaultBehindContentIsAnErrorEventAndTheLast) {
         EXPECT_EQ(check.error()["type"], one.type) << one.bytes;
         EXPECT_NE(run.out.find("\"request_id\":\"bal_1\""), std::string::npos);
     }
+}
+
+TEST(StreamToAnthropic, WhatIsLostBehindTheReasonIsNotMissed) {
+    std::string text = delta(R"("content":"x")");
+    StreamToAnthropic whole(test_reader(), options());
+    std::string out;
+    whole.feed(text, out);
+    whole.feed(delta("", "\"stop\""), out);
+    EXPECT_TRUE(whole.finish(out));
+    SequenceCheck check;
+    EXPECT_EQ(check.check(out), "");
+    EXPECT_TRUE(check.is_whole());
+    EXPECT_EQ(check.message()["stop_reason"], "end_turn");
+    StreamToAnthropic cut(test_reader(), options());
+    out.clear();
+    cut.feed(text, out);
+    std::string before = out;
+    EXPECT_FALSE(cut.finish(out));
+    EXPECT_EQ(out, before);
+    EXPECT_FALSE(cut.state().over()) << "what to say is the caller's to decide";
 }
 
 TEST(StreamToAnthropic, TheCallerCanBreakItOff) {
