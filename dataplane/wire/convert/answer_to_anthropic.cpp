@@ -22,12 +22,12 @@ void append_text_block(std::string& out, const OpenaiAnswer& answer) {
     out.append("\"}");
 }
 
-void append_thinking_block(std::string& out, std::string_view reasoning) {
-    if (reasoning.empty()) return;
+void append_thinking_block(std::string& out, const OpenaiAnswer& answer) {
+    if (answer.reasoning.empty()) return;
     separate(out);
-    out.push_back('{');
-    inside_member(out, "type", "thinking");
-    inside_member(out, "thinking", reasoning);
+    out.append("{\"type\":\"thinking\",\"thinking\":\"");
+    for (std::string_view text : answer.reasoning) out.append(text);
+    out.push_back('"');
     inside_member(out, "signature", kConvertedSignature);
     out.push_back('}');
 }
@@ -90,7 +90,7 @@ Result<Usage> answer_to_anthropic(
     text_member(out, "model", options.model);
     open_member(out, "content");
     out.push_back('[');
-    append_thinking_block(out, answer.reasoning);
+    append_thinking_block(out, answer);
     append_text_block(out, answer);
     AnthropicToolIds ids(options.message_id);
     for (const OpenaiCall& call : answer.calls) {

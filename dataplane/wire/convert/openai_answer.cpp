@@ -10,6 +10,20 @@ namespace {
 
 using Walk = JsonReader::Walk;
 
+void add_reasoning(std::string_view text, OpenaiAnswer& answer) {
+    if (!text.empty()) answer.reasoning.push_back(text);
+}
+
+// Of Mistral's reasoning models: a part of the content, with a text or parts of its own.
+void read_thinking(Walk& walk, Value& value, OpenaiAnswer& answer) {
+    if (walk.kind(value) == JsonKind::kString) return add_reasoning(walk.string(value), answer);
+    walk.elements(value, [&](std::size_t, Value& part) {
+        walk.members(part, [&](std::string_view name, Value& member) {
+            if (name == "text") add_reasoning(walk.string(member), answer);
+        });
+    });
+}
+
 // A text, or a list of parts with texts.
 void read_texts(Walk& walk, Value& value, OpenaiAnswer& answer) {
     if (walk.kind(value) == JsonKind::kString) {
@@ -21,6 +35,8 @@ void read_texts(Walk& walk, Value& value, OpenaiAnswer& answer) {
         walk.members(part, [&](std::string_view name, Value& member) {
             if (name == "text" && walk.kind(member) == JsonKind::kString) {
                 answer.texts.push_back(walk.string(member));
+            } else if (name == "thinking") {
+                read_thinking(walk, member, answer);
             } else if (name != "type") {
                 answer.has_more = true;
             }
@@ -35,13 +51,14 @@ bool is_nothing(std::string_view raw) {
 
 void read_message(Walk& walk, Value& value, OpenaiAnswer& answer) {
     std::string_view reasoning_content;
+    std::string_view reasoning;
     walk.members(value, [&](std::string_view name, Value& member) {
         if (name == "content") {
             read_texts(walk, member, answer);
         } else if (name == "reasoning_content") {
             reasoning_content = walk.string(member);
         } else if (name == "reasoning") {
-            answer.reasoning = walk.string(member);
+            reasoning = walk.string(member);
         } else if (name == "refusal") {
             answer.refusal = walk.string(member);
         } else if (name == "tool_calls") {
@@ -55,7 +72,7 @@ void read_message(Walk& walk, Value& value, OpenaiAnswer& answer) {
         }
     });
     // Some servers send both, with the same text.
-    if (!reasoning_content.empty()) answer.reasoning = reasoning_content;
+    add_reasoning(reasoning_content.empty() ? reasoning : reasoning_content, answer);
 }
 
 // What a delta brings counts more than a message beside it.
@@ -66,7 +83,7 @@ void read_delta(Walk& walk, Value& value, OpenaiAnswer& answer) {
     if (!part.has_content()) return;
     answer.is_whole_message = false;
     answer.texts = std::move(part.texts);
-    answer.reasoning = part.reasoning;
+    answer.reasoning = std::move(part.reasoning);
     answer.refusal = part.refusal;
     answer.calls = std::move(part.calls);
 }
@@ -113,8 +130,11 @@ void read_usage(Walk& walk, Value& value, OpenaiAnswer& answer) {
 
 void OpenaiAnswer::clear() {
     std::vector<std::string_view> old_texts = std::move(texts);
+    std::vector<std::string_view> old_reasoning = std::move(reasoning);
     std::vector<OpenaiCall> old_calls = std::move(calls);
     *this = {};
+    reasoning = std::move(old_reasoning);
+    reasoning.clear();
     texts = std::move(old_texts);
     texts.clear();
     calls = std::move(old_calls);

@@ -33,7 +33,7 @@ struct OpenaiAnswer {
     // all of it once more at the end.
     bool is_whole_message = false;
     std::vector<std::string_view> texts;
-    std::string_view reasoning;
+    std::vector<std::string_view> reasoning;
     std::string_view refusal;
     std::vector<OpenaiCall> calls;
     std::string_view finish_reason;

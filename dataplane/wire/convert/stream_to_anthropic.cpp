@@ -113,7 +113,7 @@ void StreamToAnthropic::read_chunk(std::string& out) {
 }
 
 void StreamToAnthropic::add_content(std::string& out) {
-    add_reasoning(chunk_.reasoning, out);
+    for (std::string_view text : chunk_.reasoning) add_reasoning(text, out);
     for (std::string_view text : chunk_.texts) add_text(text, out);
     if (!chunk_.refusal.empty()) {
         refused_ = true;

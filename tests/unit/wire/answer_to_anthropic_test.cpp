@@ -133,6 +133,14 @@ TEST(AnswerToAnthropic, ReasoningBecomesAThinkingBlockInFront) {
     EXPECT_EQ(
         convert(choice(R"({"content":"y","reasoning":{"a":1}})", "null"))["content"].size(), 1U
     );
+    // Magistral's: parts of the content.
+    json parts = convert(choice(
+        R"({"content":[{"type":"thinking","thinking":[{"type":"text","text":"be"},{"type":"text","text":"cause"}]},{"type":"text","text":"y"}]})",
+        R"("stop")"
+    ))["content"];
+    ASSERT_EQ(parts.size(), 2U) << parts.dump();
+    EXPECT_EQ(parts[0]["thinking"], "because");
+    EXPECT_EQ(parts[1]["text"], "y");
     EXPECT_EQ(
         convert(
             choice(R"({"content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]})", "null")

@@ -233,6 +233,18 @@ TEST(StreamToAnthropic, WhatGrowsWithoutEndIsAFault) {
     EXPECT_EQ(many.state().fault, StreamFault::kMalformed);
 }
 
+TEST(StreamToAnthropic, ThinkingAsAPartOfTheContent) {
+    json content = message_of(
+        delta(R"("content":[{"type":"thinking","thinking":[{"type":"text","text":"be"}]}])") +
+        delta(R"("content":[{"type":"thinking","thinking":"cause"}])") +
+        delta(R"("content":[{"type":"text","text":"y"}])") + delta(R"("content":"z")") +
+        finish("stop")
+    )["content"];
+    ASSERT_EQ(content.size(), 2U) << content.dump();
+    EXPECT_EQ(content[0]["thinking"], "because");
+    EXPECT_EQ(content[1]["text"], "yz");
+}
+
 TEST(StreamToAnthropic, UsageThatIsToldTwiceIsTheGreater) {
     auto usage = [](int prompt, int completion, int cached) {
         return event(fmt::format(
