@@ -54,11 +54,12 @@ std::string AnthropicToolIds::next(std::string_view id) {
     std::size_t at = calls_++;
     bool good = id.size() >= kIdBytesMin && id.size() <= kIdBytesMax &&
                 std::all_of(id.begin(), id.end(), is_plain);
-    if (good && given_.emplace(id).second) return std::string(id);
+    if (good && used_.emplace(id).second) return std::string(id);
     std::string made = fmt::format("call_{}_{}", message_id_, at);
     std::replace_if(
         made.begin(), made.end(), [](char c) { return !is_plain(c); }, '_'
     );
+    while (!used_.insert(made).second) made.push_back('_');
     return made;
 }
 

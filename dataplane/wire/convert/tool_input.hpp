@@ -34,7 +34,7 @@ class AnthropicToolIds {
   private:
     std::string_view message_id_;
     std::size_t calls_ = 0;
-    std::unordered_set<std::string> given_;  // by the provider
+    std::unordered_set<std::string> used_;
 };
 
 }  // namespace balancer::wire::convert
