@@ -1,5 +1,8 @@
 // Streams in both directions: every split gives the same bytes, and these are a well-formed
 // sequence of events that ends whole or in one error, or nothing at all.
+#include <set>
+#include <string>
+
 #include "dataplane/wire/convert/aggregate.hpp"
 #include "dataplane/wire/convert/openai_events.hpp"
 #include "dataplane/wire/convert/stream_to_anthropic.hpp"
@@ -59,6 +62,15 @@ void check_state(const Outcome& outcome) {
     if (!outcome.state.finished && !outcome.state.begun) BALANCER_CHECK(outcome.out.empty());
 }
 
+// No client takes two calls with one id.
+void check_ids(const nlohmann::json& message) {
+    std::set<std::string> ids;
+    for (const nlohmann::json& block : message["content"]) {
+        if (block["type"] != "tool_use") continue;
+        BALANCER_CHECK(ids.insert(block["id"].get<std::string>()).second);
+    }
+}
+
 void check_events(const Outcome& outcome, std::string_view bytes) {
     check_state(outcome);
     if (outcome.state.finished) {
@@ -71,12 +83,26 @@ void check_events(const Outcome& outcome, std::string_view bytes) {
     BALANCER_CHECK(check.check(outcome.out).empty());
     BALANCER_CHECK(check.is_whole() == outcome.state.finished);
     BALANCER_CHECK(check.has_error() == (outcome.state.begun && !outcome.state.finished));
+    if (check.is_whole()) check_ids(check.message());
     if (check.has_broken_input())
         BALANCER_CHECK(
             check.has_error() || check.message()["stop_reason"] == "max_tokens" ||
             check.message()["stop_reason"] == "refusal" ||
             check.message()["stop_reason"] == "model_context_window_exceeded"
         );
+}
+
+// Lost behind these bytes, an answer is whole, or nothing is written.
+void check_lost(std::string_view bytes) {
+    convert::StreamToAnthropic machine(converting_reader(), {"msg_1", "m"});
+    Outcome outcome;
+    machine.feed(bytes, outcome.out);
+    std::size_t before = outcome.out.size();
+    if (machine.finish(outcome.out)) {
+        outcome.state = machine.state();
+        return check_events(outcome, bytes);
+    }
+    BALANCER_CHECK(outcome.out.size() == before || machine.state().fault != convert::StreamFault::kNone);
 }
 
 void check_chunks(const Outcome& outcome, std::string_view bytes) {
@@ -122,6 +148,7 @@ void convert_streams(std::string_view bytes) {
     convert::ToAnthropicOptions to_anthropic{"msg_1", "m"};
     Outcome events = convert_all<convert::StreamToAnthropic>(bytes, all, to_anthropic);
     check_events(events, bytes);
+    check_lost(bytes);
     convert::ToOpenaiAnswerOptions to_openai{"c", "m", 1, true};
     Outcome chunks = convert_all<convert::StreamToOpenai>(bytes, all, to_openai);
     check_chunks(chunks, bytes);

@@ -61,6 +61,12 @@ Target convert_answers_target() {
 2]}},{"type":"new","z":{}}],"stop_reason":"end_turn","usage":{"input_tokens":3,"output_tokens":4}})",
             R"({"error":{"message":"This model's maximum context length is 8192 tokens. However, you requested 10000 tokens (7000 in the messages, 3000 in the completion).","type":"invalid_request_error","code":"context_length_exceeded"}})",
             R"({"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}})",
+            // As servers send them: Gemini, OpenRouter twice, Mistral, vLLM.
+            R"([{"error":{"code":400,"message":"The input token count (134123) exceeds the maximum number of tokens allowed (131072).","status":"INVALID_ARGUMENT"}}])",
+            R"({"error":{"message":"Provider returned error","code":400,"metadata":{"raw":"{\"error\":{\"message\":\"m\",\"code\":\"context_length_exceeded\"}}","provider_name":"P"}},"user_id":"user_1"})",
+            R"({"id":"gen-1","provider":"P","model":"m","object":"chat.completion","created":1,"choices":[{"logprobs":null,"finish_reason":"error","native_finish_reason":"error","index":0,"message":{"role":"assistant","content":"half","refusal":null,"reasoning":null},"error":{"code":502,"message":"m","metadata":{"raw":"r"}}}]})",
+            R"({"id":"c","object":"chat.completion","model":"magistral","choices":[{"index":0,"finish_reason":"model_length","message":{"role":"assistant","tool_calls":null,"content":[{"type":"thinking","thinking":[{"type":"text","text":"be"}],"closed":true},{"type":"text","text":"y"}]}}],"usage":{"prompt_tokens":1,"total_tokens":2,"completion_tokens":1}})",
+            R"({"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":null,"refusal":null,"annotations":null,"audio":null,"function_call":null,"tool_calls":[{"id":"chatcmpl-tool-1","type":"function","function":{"name":"n","arguments":"{\"a\": 1}"}},{"id":"chatcmpl-tool-1","type":"function","function":{"name":"n","arguments":"{}"}}],"reasoning_content":"r"},"logprobs":null,"finish_reason":"tool_calls","stop_reason":null}],"service_tier":null,"system_fingerprint":null,"usage":{"prompt_tokens":9,"total_tokens":12,"completion_tokens":3,"prompt_tokens_details":null},"prompt_logprobs":null,"kv_transfer_params":null})",
         },
         with_words(
             {R"("error":)",
@@ -89,6 +95,22 @@ Target convert_streams_target() {
             "\"1}\"}},{\"index\":1,\"function\":{\"name\":\"m\"}}]},\"finish_reason\":\"tool_"
             "calls\"}]}\n\n"
             "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3}}\n\ndata: [DONE]\n\n",
+            // As servers send them: vLLM, OpenRouter, MiniMax.
+            R"(data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":"","reasoning_content":null},"logprobs":null,"finish_reason":null}],"prompt_token_ids":null})"
+            "\n\n"
+            R"(data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"x"},"logprobs":null,"finish_reason":"stop","stop_reason":"END","token_ids":null}]})"
+            "\n\n"
+            R"(data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"m","choices":[],"usage":{"prompt_tokens":9,"total_tokens":10,"completion_tokens":1}})"
+            "\n\ndata: [DONE]\n\n",
+            ": OPENROUTER PROCESSING\n\n"
+            R"(data: {"id":"gen-1","provider":"P","model":"m","object":"chat.completion.chunk","created":1,"choices":[{"index":0,"delta":{"role":"assistant","content":"","reasoning":"r","reasoning_details":[{"type":"reasoning.text","text":"r","index":0}]},"finish_reason":null,"native_finish_reason":null,"logprobs":null}]})"
+            "\n\n"
+            R"(data: {"id":"gen-1","provider":"P","model":"m","object":"chat.completion.chunk","created":1,"error":{"code":502,"message":"m"},"choices":[{"index":0,"delta":{"content":""},"finish_reason":"error"}]})"
+            "\n\n",
+            R"(data: {"id":"1","choices":[{"index":0,"delta":{"content":"Hi","role":"assistant","name":"MM","audio_content":""}}],"created":1,"model":"m","object":"chat.completion.chunk","usage":null,"input_sensitive":false,"base_resp":{"status_code":0,"status_msg":""}})"
+            "\n\n"
+            R"(data: {"id":"1","choices":[{"finish_reason":"stop","index":0,"message":{"content":"Hi","role":"assistant","name":"MM","audio_content":""}}],"created":1,"model":"m","object":"chat.completion","usage":{"total_tokens":3,"prompt_tokens":2,"completion_tokens":1},"base_resp":{"status_code":0,"status_msg":""}})"
+            "\n\n",
             "event: message_start\ndata: "
             "{\"type\":\"message_start\",\"message\":{\"type\":\"message\",\"content\":[],"
             "\"usage\":{\"input_tokens\":3}}}\n\n"
