@@ -1,3 +1,4 @@
+// Answers of providers of type openai that are errors, cut or lost.
 #include "dataplane/exchange/converted_answer.hpp"
 
 #include <gtest/gtest.h>
@@ -70,7 +71,7 @@ json message_of(bool wants_stream, const Outcome& outcome) {
     return check.message();
 }
 
-TEST(ConvertedAnswerInPieces, EveryModeOutOfEveryModeInEverySplit) {
+TEST(ConvertedAnswerFaults, NoneInEveryModeAndSplit) {
     for (bool wants_stream : {false, true}) {
         for (bool sent_stream : {false, true}) {
             SCOPED_TRACE(std::string(wants_stream ? "stream" : "whole") + " out of " + (sent_stream ? "stream" : "whole"));
@@ -91,7 +92,7 @@ TEST(ConvertedAnswerInPieces, EveryModeOutOfEveryModeInEverySplit) {
     }
 }
 
-TEST(ConvertedAnswerInPieces, AnErrorInPlaceOfContentIsToldInTheClientsMode) {
+TEST(ConvertedAnswerFaults, AnErrorInPlaceOfContentIsToldInTheClientsMode) {
     std::string in_choice =
         R"({"choices":[{"index":0,"message":{"content":"half"},"finish_reason":"error","error":{"code":429,"message":"slow down"}}]})";
     for (bool wants_stream : {false, true}) {
@@ -108,7 +109,7 @@ TEST(ConvertedAnswerInPieces, AnErrorInPlaceOfContentIsToldInTheClientsMode) {
     }
 }
 
-TEST(ConvertedAnswerInPieces, ACutIsAFailureUntilContentHasGoneOut) {
+TEST(ConvertedAnswerFaults, ACutIsAFailureUntilContentHasGoneOut) {
     EXPECT_EQ(run(true, chunk(R"({"role":"assistant","content":""})"), true).failure, FailureClass::kBrokenStream);
     EXPECT_EQ(run(false, kBegun, true).failure, FailureClass::kBrokenStream) << "nothing has gone out";
     Outcome begun = run(true, kBegun, true);
@@ -121,7 +122,7 @@ TEST(ConvertedAnswerInPieces, ACutIsAFailureUntilContentHasGoneOut) {
     EXPECT_EQ(run(false, R"({"choices":[{"message":{"content":"x"},"finish_reason":"abort"}]})", false).failure, FailureClass::kProtocol);
 }
 
-TEST(ConvertedAnswerInPieces, AConnectionThatIsLostBehindTheReasonIsNoLoss) {
+TEST(ConvertedAnswerFaults, AConnectionThatIsLostBehindTheReasonIsNoLoss) {
     for (bool wants_stream : {false, true}) {
         for (const std::string& body : {kReasoned, kStream}) {
             Outcome outcome = run(wants_stream, body, true, std::string_view::npos, End::kLost);
@@ -131,16 +132,6 @@ TEST(ConvertedAnswerInPieces, AConnectionThatIsLostBehindTheReasonIsNoLoss) {
         EXPECT_FALSE(run(wants_stream, kBegun, true, std::string_view::npos, End::kLost).finished);
         EXPECT_FALSE(run(wants_stream, kWhole, false, std::string_view::npos, End::kLost).finished);
     }
-}
-
-TEST(ConvertedAnswerInPieces, ErrorsByStatusAreLeftToTheExchange) {
-    static wire::convert::JsonReader reader;
-    ConvertedAnswer answer(reader, {});
-    wire::ResponseHead head;
-    head.status = 429;
-    head.fields = {{"content-type", "text/plain"}};
-    EXPECT_FALSE(answer.begin(head));
-    EXPECT_EQ(head.fields.front().value, "text/plain");
 }
 
 }  // namespace
