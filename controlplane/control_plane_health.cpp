@@ -19,8 +19,7 @@ void ControlPlane::on_report(
     const std::string& dp_id, const std::string& instance_id, const v1::ReportRequest& report
 ) {
     UnixMs now = unix_now();
-    bool changed = false;
-    merger_.set_members(publisher_.members());
+    bool changed = merger_.set_members(publisher_.members());
     for (const v1::Signal& signal : report.signals()) {
         ++tally_.signals_received;
         const v1::Provider* provider = find_provider(config_, signal.provider());
@@ -106,8 +105,8 @@ void ControlPlane::publish_standings() {
 
 void ControlPlane::tick() {
     ticker_armed_ = false;
-    merger_.set_members(publisher_.members());
-    bool changed = merger_.age(unix_now());
+    bool changed = merger_.set_members(publisher_.members());
+    changed = merger_.age(unix_now()) || changed;
     publish_standings();
     if (changed) {
         publish_health("time passed");

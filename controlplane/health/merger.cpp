@@ -86,9 +86,27 @@ void Merger::configure(const v1::ConfigSection& config, UnixMs now) {
     });
 }
 
+bool Merger::set_members(std::vector<Member> members) {
+    std::sort(members.begin(), members.end(), [](const Member& a, const Member& b) {
+        return a.dp_id < b.dp_id;
+    });
+    std::vector<Member> before = std::exchange(members_, std::move(members));
+    bool news = false;
+    for (const Member& one : before) {
+        const Member* still = find_member(one.dp_id);
+        if (still != nullptr && still->instance_id == one.instance_id) continue;
+        each_place([&](Place place) {
+            news = place.fleet.votes.forget(one.dp_id) || news;
+            news = place.fleet.probes.withdraw(one.dp_id) || news;
+        });
+    }
+    return news;
+}
+
 bool Merger::signal(std::string_view dp_id, const v1::Signal& signal, UnixMs now) {
     auto found = entries_.find(signal.provider());
     if (found == entries_.end() || found->second.etag != signal.etag()) return false;
+    if (find_member(dp_id) == nullptr) return false;
     Entry& entry = found->second;
     if (!signal.ok()) {
         entry.failures.push_front(signal);
@@ -120,6 +138,8 @@ void Merger::counters(
     UnixMs now
 ) {
     totals_.take(dp_id, instance_id, counters);
+    const Member* member = find_member(dp_id);
+    if (member == nullptr || member->instance_id != instance_id) return;
     usage_.take(dp_id, instance_id, counters, now);
 }
 
@@ -227,7 +247,7 @@ bool Merger::went_well(
     FleetCircuit& fleet = place.fleet;
     bool forgiven = fleet.votes.forgive(dp_id, outcome.started_at);
     bool since_it_is_out = fleet.circuit.out() && began(outcome, now) >= fleet.circuit.since();
-    if (since_it_is_out && !suspects_.suspect(dp_id)) {
+    if (since_it_is_out && weighs(dp_id)) {
         proved(place, fmt::format("a request of {} went well", dp_id), now);
         return true;
     }
@@ -244,7 +264,7 @@ bool Merger::failed(
     bool at_once = benches_at_once(outcome);
     FleetCircuit& fleet = place.fleet;
     bool raised = fleet.votes.add(dp_id, outcome, at_once, now);
-    if (suspects_.suspect(dp_id)) return raised;
+    if (!weighs(dp_id)) return raised;
     if (!at_once || !authority_.take(dp_id, place.provider, now)) {
         return review(place, now) || raised;
     }

@@ -59,14 +59,18 @@ class Merger {
     // circuit that would leave a route without anybody now closes.
     void configure(const v1::ConfigSection& config, UnixMs now);
 
-    // The data planes that are connected now.
-    void set_members(std::vector<Member> members) { members_ = std::move(members); }
+    // The data planes that are connected now, each once. What a process that is no more among them
+    // held against anybody is forgotten, and its lease is withdrawn: a quorum is of those who are
+    // there. True when the section changed.
+    bool set_members(std::vector<Member> members);
 
-    // True when the health section changed. Signals of an older provider generation (another etag)
-    // count for nothing, and so do the ends of probes that are not out (any more).
+    // True when the health section changed. Signals of data planes that are not members, or of an
+    // older provider generation (another etag), count for nothing, and so do the ends of probes that
+    // are not out (any more).
     bool signal(std::string_view dp_id, const v1::Signal& signal, UnixMs now);
 
-    // Cumulative counters of one data-plane process; repeats do no harm.
+    // Cumulative counters of one data-plane process; repeats do no harm. Those of one that is not a
+    // member count in the totals only.
     void counters(
         std::string_view dp_id,
         std::string_view instance_id,
@@ -138,6 +142,8 @@ class Merger {
     bool is_out(std::string_view provider, std::string_view model) const;
     std::vector<std::string> models_out() const;
     std::size_t users_of(std::string_view provider, const Tally& tally, UnixMs now) const;
+    const Member* find_member(std::string_view dp_id) const;
+    bool weighs(std::string_view dp_id) const;
 
     const std::uint64_t epoch_;
     const Chance chance_;
@@ -147,7 +153,7 @@ class Merger {
     std::vector<std::string> order_;
     std::map<std::string, std::string, std::less<>> addresses_;  // of the providers
     std::map<std::string, Entry, std::less<>> entries_;
-    std::vector<Member> members_;
+    std::vector<Member> members_;  // by id
     UsageWindow usage_;
     SuspectRule suspects_;
     AuthorityBudget authority_;

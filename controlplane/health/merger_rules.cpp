@@ -25,7 +25,7 @@ bool Merger::review(Place place, UnixMs now) {
     fleet.account_until = 0;
     Tally tally =
         fleet.votes.tally(policy_, fleet.evidence_from, now, [this](std::string_view dp_id) {
-            return !suspects_.suspect(dp_id);
+            return weighs(dp_id);
         });
     std::size_t members = std::max<std::size_t>(1, members_.size());
     std::size_t users = users_of(place.provider, tally, now);
@@ -84,7 +84,7 @@ bool Merger::grant_probe(Place place, UnixMs now) {
     if (round.lease() != nullptr) return false;
     std::vector<Prober> probers;
     for (const Member& member : members_) {
-        if (!member.ready || suspects_.suspect(member.dp_id)) continue;
+        if (!member.ready || !weighs(member.dp_id)) continue;
         probers.push_back({member.dp_id, usage_.last_use(member.dp_id, place.provider)});
     }
     if (!round.grant(probers, fmt::format("{}-{}", epoch_, ++last_probe_), now)) return expired;
@@ -144,12 +144,28 @@ std::size_t Merger::users_of(std::string_view provider, const Tally& tally, Unix
     std::set<std::string_view> users(tally.voters.begin(), tally.voters.end());
     unsigned attempts_min = std::min(policy_.threshold(), kUserAttemptsMax);
     for (const Member& member : members_) {
-        if (suspects_.suspect(member.dp_id)) continue;
+        if (!weighs(member.dp_id)) continue;
         if (usage_.recent(member.dp_id, provider, now).attempts >= attempts_min) {
             users.insert(member.dp_id);
         }
     }
     return users.size();
+}
+
+// Null: it is not connected.
+const Member* Merger::find_member(std::string_view dp_id) const {
+    auto at = std::lower_bound(
+        members_.begin(),
+        members_.end(),
+        dp_id,
+        [](const Member& member, std::string_view id) { return member.dp_id < id; }
+    );
+    return at == members_.end() || at->dp_id != dp_id ? nullptr : &*at;
+}
+
+// Does its evidence count for the others?
+bool Merger::weighs(std::string_view dp_id) const {
+    return find_member(dp_id) != nullptr && !suspects_.suspect(dp_id);
 }
 
 }  // namespace balancer::controlplane

@@ -40,6 +40,13 @@ class ProbeRound {
     // True when the lease is over.
     bool expire(UnixMs now);
 
+    // Nobody waits any longer for a probe of this data plane. True when it had the lease.
+    bool withdraw(std::string_view dp_id) {
+        if (!lease_ || lease_->dp_id != dp_id) return false;
+        lease_.reset();
+        return true;
+    }
+
     // Is this the end of the probe that is out?
     bool awaits(std::string_view dp_id, std::string_view probe_id) const {
         return lease_ && lease_->dp_id == dp_id && lease_->probe_id == probe_id;

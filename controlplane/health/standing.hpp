@@ -11,7 +11,8 @@ namespace balancer::controlplane {
 // A data plane that is connected.
 struct Member {
     std::string dp_id;
-    bool ready = true;  // as it says of itself
+    bool ready = true;             // as it says of itself
+    std::string instance_id = {};  // of its process
 };
 
 // One that fails where the others do well.

@@ -21,6 +21,13 @@ bool VoteLedger::forgive(std::string_view dp_id, UnixMs started_at) {
     return true;
 }
 
+bool VoteLedger::forget(std::string_view dp_id) {
+    auto held = by_data_plane_.find(dp_id);
+    if (held == by_data_plane_.end()) return false;
+    by_data_plane_.erase(held);
+    return true;
+}
+
 bool VoteLedger::age(const HealthPolicy& policy, UnixMs now) {
     bool aged = false;
     for (auto item = by_data_plane_.begin(); item != by_data_plane_.end();) {

@@ -37,6 +37,9 @@ class VoteLedger {
     // True when something was too old to be held any longer.
     bool age(const HealthPolicy& policy, UnixMs now);
 
+    // What this data plane held, whatever it was. True when there was something.
+    bool forget(std::string_view dp_id);
+
     void reset() { by_data_plane_.clear(); }
     bool empty() const { return by_data_plane_.empty(); }
 

@@ -24,7 +24,11 @@ std::vector<Member> Publisher::Registry::members() const {
         const Roster::Row* row = roster_.find(subscription.dp_id());
         if (row == nullptr || row->subscription != id) continue;
         // Until its first heartbeat it has not said.
-        members.push_back({subscription.dp_id(), row->view.ready() || !row->heartbeat_seen});
+        members.push_back(
+            {subscription.dp_id(),
+             row->view.ready() || !row->heartbeat_seen,
+             subscription.instance_id()}
+        );
     }
     return members;
 }

@@ -22,6 +22,7 @@ struct Suffering {
     const char* name;
     std::set<std::string> well;
     void (*begin)(SimFleet&);
+    std::size_t data_planes = 5;
 };
 
 const Suffering kMatrix[] = {
@@ -107,6 +108,26 @@ const Suffering kMatrix[] = {
          fleet.run_for(5'000);
          fleet.restart_data_plane(4);
      }},
+    {"the bad one of two data planes leaves, and comes back well",
+     {"a", "b", "c"},
+     [](SimFleet& fleet) {
+         fleet.cut_off("dp-2", {"a", "b", "c"});
+         fleet.run_for(6'000);
+         fleet.partition(1, true);
+         fleet.run_for(8'000);
+         fleet.cut_off("dp-2", {});
+         fleet.restart_data_plane(1);
+         fleet.partition(1, false);
+     },
+     2},
+    {"the bad one of two data planes restarts at once",
+     {"a", "b", "c"},
+     [](SimFleet& fleet) {
+         fleet.lie("dp-2");
+         fleet.run_for(6'000);
+         fleet.restart_data_plane(1);
+     },
+     2},
 };
 
 void suffer(SimFleet& fleet, const Suffering& kind) {
@@ -144,6 +165,7 @@ TEST(FleetSimulation, HoldsItsInvariantsOverTheFailureMatrix) {
         const Suffering& kind = kMatrix[seed % std::size(kMatrix)];
         FleetShape shape;
         shape.seed = seed;
+        shape.data_planes = kind.data_planes;
         SimFleet fleet(shape);
         suffer(fleet, kind);
         ASSERT_TRUE(fleet.violations().empty()) << "seed " << seed << ", " << kind.name << ":\n"

@@ -134,10 +134,7 @@ Answer SimFleet::answer(
 
 void SimFleet::report(const std::string& dp_id, v1::Signal signal) {
     if (happens(0.01)) return;  // a full queue drops
-    auto plane = std::find_if(data_planes_.begin(), data_planes_.end(), [&](const auto& one) {
-        return one->id() == dp_id;
-    });
-    if (!(*plane)->connected()) {
+    if (!find(dp_id).connected()) {
         waiting_[dp_id].push_back(std::move(signal));
         return;
     }
@@ -146,7 +143,20 @@ void SimFleet::report(const std::string& dp_id, v1::Signal signal) {
     events_.at(arrives, [this, dp_id, signal = std::move(signal)] { deliver(dp_id, signal); });
 }
 
+SimDataPlane& SimFleet::find(const std::string& dp_id) {
+    auto plane = std::find_if(data_planes_.begin(), data_planes_.end(), [&](const auto& one) {
+        return one->id() == dp_id;
+    });
+    return **plane;
+}
+
 void SimFleet::deliver(const std::string& dp_id, const v1::Signal& told) {
+    // Of a stream that has ended meanwhile: not acknowledged, so it comes again.
+    if (!find(dp_id).connected()) {
+        waiting_[dp_id].push_back(told);
+        return;
+    }
+    set_members();
     v1::Signal signal = told;
     bool late = false;
     for (const v1::Provider& provider : config_.providers()) {
@@ -205,9 +215,9 @@ v1::HealthSection SimFleet::published_to(const SimDataPlane& dp) const {
 void SimFleet::set_members() {
     std::vector<controlplane::Member> members;
     for (const auto& plane : data_planes_) {
-        if (plane->connected()) members.push_back({plane->id(), true});
+        if (plane->connected()) members.push_back({plane->id(), true, plane->instance()});
     }
-    merger_->set_members(std::move(members));
+    if (merger_->set_members(std::move(members))) publish();
 }
 
 void SimFleet::set_fault(const std::string& provider, Fault fault, std::string model) {

@@ -94,6 +94,7 @@ class SimFleet {
     bool happens(double share) {
         return std::uniform_real_distribution<double>(0, 1)(random_) < share;
     }
+    SimDataPlane& find(const std::string& dp_id);
     void report(const std::string& dp_id, v1::Signal signal);
     void deliver(const std::string& dp_id, const v1::Signal& signal);
     void publish();

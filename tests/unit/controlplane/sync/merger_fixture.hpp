@@ -19,12 +19,19 @@ inline constexpr std::uint64_t kEpoch = 4;
 
 class MergerTest : public testing::Test {
   protected:
-    MergerTest() { merger_.configure(samples::config({"a", "b"}), kNow); }
+    MergerTest() {
+        merger_.configure(samples::config({"a", "b"}), kNow);
+        members(1);
+    }
 
+    // dp-1 to dp-`count` are connected.
     void members(std::size_t count) {
         std::vector<Member> all;
-        for (std::size_t i = 1; i <= count; ++i) all.push_back({"dp-" + std::to_string(i)});
+        for (std::size_t i = 1; i <= count; ++i) all.push_back(member(i));
         merger_.set_members(std::move(all));
+    }
+    static Member member(std::size_t number, const std::string& instance = "x") {
+        return {"dp-" + std::to_string(number), true, instance};
     }
     bool fail(const std::string& provider, UnixMs at, const char* dp_id = "dp-1") {
         return merger_.signal(dp_id, to_signal(samples::failure(provider, at)), at);

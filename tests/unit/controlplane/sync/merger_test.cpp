@@ -61,6 +61,44 @@ TEST_F(MergerTest, AQuorumOfTheUsersBenchesForAll) {
     );
 }
 
+// The sequence of an operator who sees one data plane fail and restarts it.
+TEST_F(MergerTest, AVoteLeavesWithItsDataPlane) {
+    for (FailureClass failure : {FailureClass::kOverloaded, FailureClass::kConnect}) {
+        members(2);
+        answer(failure, kNow, "dp-2");
+        answer(failure, kNow + 100, "dp-2");
+        EXPECT_EQ(circuit("a"), v1::CIRCUIT_CLOSED) << "one of two";
+        EXPECT_TRUE(merger_.set_members({member(1)}));
+        merger_.age(kNow + 1'000);
+        EXPECT_EQ(circuit("a"), v1::CIRCUIT_CLOSED) << "dp-1 has seen no failure";
+        EXPECT_EQ(health("a").failure_count(), 0U);
+        // What comes late, and what a new process of the name begins with.
+        EXPECT_FALSE(answer(FailureClass::kAuth, kNow + 1'100, "dp-2"));
+        EXPECT_EQ(circuit("a"), v1::CIRCUIT_CLOSED);
+    }
+    members(2);
+    fail_twice("a", kNow, "dp-2");
+    EXPECT_FALSE(merger_.set_members({member(1), member(2)}));
+    EXPECT_EQ(health("a").failure_count(), 2U);
+    EXPECT_TRUE(merger_.set_members({member(1), member(2, "y")})) << "restarted between two looks";
+    EXPECT_EQ(health("a").failure_count(), 0U);
+}
+
+TEST_F(MergerTest, ALeaseIsWithdrawnFromADataPlaneThatLeaves) {
+    members(2);
+    fail_twice("a", kNow, "dp-1");
+    fail_twice("a", kNow, "dp-2");
+    UnixMs over = kNow + 100 + 60'000;
+    merger_.age(over);
+    v1::ProbeLease lease = health("a").probe();
+    bool first = lease.dp_id() == "dp-1";
+    EXPECT_TRUE(merger_.set_members({member(first ? 2 : 1)}));
+    EXPECT_TRUE(merger_.age(over + 1'000));
+    EXPECT_EQ(health("a").probe().dp_id(), first ? "dp-2" : "dp-1") << "at once, not in 30 s";
+    EXPECT_FALSE(probe(true, lease, over + 1'100));
+    EXPECT_EQ(circuit("a"), v1::CIRCUIT_HALF_OPEN);
+}
+
 TEST_F(MergerTest, VotesThatAreTooFarApartMakeNoQuorum) {
     members(3);
     fail_twice("a", kNow, "dp-1");

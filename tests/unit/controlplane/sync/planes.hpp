@@ -155,8 +155,7 @@ class ControlPlane {
     void take(
         const std::string& dp_id, const std::string& instance, const v1::ReportRequest& report
     ) {
-        bool changed = false;
-        merger_.set_members(publisher_.members());
+        bool changed = merger_.set_members(publisher_.members());
         for (const v1::Signal& signal : report.signals()) {
             ++signals_taken_;
             changed = merger_.signal(dp_id, signal, unix_now()) || changed;
