@@ -91,7 +91,8 @@ class ControlPlane {
     using TestDone = std::function<void(Result<v1::TestProviderResponse>)>;
     void test_provider(const v1::TestProviderRequest& request, TestDone done);
 
-    // What a data plane reports (control_plane_health.cpp); `dp_id` and `instance_id` come from the authenticated stream.
+    // What a data plane reports (control_plane_health.cpp). DataPlaneService has seen to it that this process is
+    // connected.
     void on_report(
         const std::string& dp_id, const std::string& instance_id, const v1::ReportRequest& report
     );

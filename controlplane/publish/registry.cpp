@@ -74,12 +74,16 @@ void Publisher::Registry::closed(Id id) {
     subscriptions_.erase(found);
 }
 
+bool Publisher::Registry::connected(std::string_view dp_id, std::string_view instance_id) const {
+    const Roster::Row* row = roster_.find(dp_id);
+    return row != nullptr && row->subscription && row->view.instance_id() == instance_id;
+}
+
 void Publisher::Registry::signals_dropped(
     std::string_view dp_id, std::string_view instance_id, std::uint64_t count
 ) {
-    Roster::Row* row = roster_.find(dp_id);
-    if (row == nullptr || row->view.instance_id() != instance_id) return;
-    row->view.set_signals_dropped(count);
+    if (!connected(dp_id, instance_id)) return;
+    roster_.find(dp_id)->view.set_signals_dropped(count);
 }
 
 void Publisher::Registry::head_changed() {

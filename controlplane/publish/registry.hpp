@@ -50,6 +50,9 @@ class Publisher::Registry {
     // The transport has ended. Harmless when the stream had been given up already.
     void closed(Id id);
 
+    // This process has a stream, has said Hello on it, and nobody has taken its place.
+    bool connected(std::string_view dp_id, std::string_view instance_id) const;
+
     // As told by the reports of this process.
     void signals_dropped(std::string_view dp_id, std::string_view instance_id, std::uint64_t count);
 

@@ -128,8 +128,10 @@ grpc::ServerBidiReactor<v1::ReportRequest, v1::ReportResponse>* DataPlaneService
             call->finish({grpc::StatusCode::UNAVAILABLE, "the control plane is stopping"});
     });
     ReportCall::Handlers handlers;
-    handlers.on_message = [this, weak = std::weak_ptr(call)](const v1::ReportRequest& report) {
-        if (auto self = weak.lock()) take_report(*self, report);
+    handlers.on_message = [this, weak = std::weak_ptr(call), reporter = Reporter()](
+                              const v1::ReportRequest& report
+                          ) mutable {
+        if (auto self = weak.lock()) take_report(*self, reporter, report);
     };
     call->start(std::move(handlers));
     return call.get();
@@ -183,11 +185,29 @@ void DataPlaneService::note_refusal(const std::string& peer) {
     );
 }
 
-void DataPlaneService::take_report(ReportCall& call, const v1::ReportRequest& said) {
+void DataPlaneService::take_report(
+    ReportCall& call, Reporter& reporter, const v1::ReportRequest& said
+) {
     v1::ReportRequest report = said;
     bound(report, unix_now());
     if (!is_data_plane_id(report.dp_id()) || !is_data_plane_id(report.instance_id())) {
         call.finish(bad_id("the ids of a report"));
+        return;
+    }
+    if (reporter.dp_id.empty()) reporter = {report.dp_id(), report.instance_id()};
+    if (report.dp_id() != reporter.dp_id || report.instance_id() != reporter.instance_id) {
+        call.finish(
+            {grpc::StatusCode::INVALID_ARGUMENT, "a Report call speaks for one data plane"}
+        );
+        return;
+    }
+    // A vote is of who is connected: whoever makes up names would have many. One whose Sync stream
+    // has just been lost sends this report again when it has another, since it is not acknowledged.
+    if (!publisher_.registry().connected(report.dp_id(), report.instance_id())) {
+        call.finish(
+            {grpc::StatusCode::UNAVAILABLE,
+             fmt::format("data plane {} has no Sync stream: reports wait for one", report.dp_id())}
+        );
         return;
     }
     if (ledger_.take(report.instance_id(), report.report_seq())) {

@@ -25,7 +25,8 @@ namespace balancer::controlplane {
 // the Log and the io_context outlive the server; the service outlives the loop's last run.
 class DataPlaneService final : public v1::DataPlane::CallbackService {
   public:
-    // Called once per report, repeats left out. Signals first, counters cumulative.
+    // Called once per report of a process that is connected, repeats left out. Signals first,
+    // counters cumulative.
     using ReportHandler = std::function<void(
         const std::string& dp_id, const std::string& instance_id, const v1::ReportRequest& report
     )>;
@@ -63,9 +64,15 @@ class DataPlaneService final : public v1::DataPlane::CallbackService {
     using ReportCall = ServerStream<v1::ReportRequest, v1::ReportResponse>;
 
     // OK, or why this call is not served.
+    // Whose reports a call carries: whose its first one is.
+    struct Reporter {
+        std::string dp_id;
+        std::string instance_id;
+    };
+
     grpc::Status admit(const grpc::CallbackServerContext& context);
     void note_refusal(const std::string& peer);
-    void take_report(ReportCall& call, const v1::ReportRequest& said);
+    void take_report(ReportCall& call, Reporter& reporter, const v1::ReportRequest& said);
 
     boost::asio::io_context& loop_;
     Log& log_;

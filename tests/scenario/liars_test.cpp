@@ -125,6 +125,11 @@ TEST_F(Stress, WhatIsTooLongOrTooLargeIsCutOrRefused) {
 }
 
 TEST_F(Stress, AbsurdReportsDoNotSpoilTheNumbers) {
+    RoguePlane boaster = rogue("boaster");
+    ASSERT_TRUE(boaster.hello());
+    std::optional<v1::Update> update = boaster.read_update();
+    ASSERT_TRUE(update);
+    ASSERT_TRUE(boaster.acknowledge(*update));
     auto channel = dataplane::make_channel(grpc_address());
     auto stub = v1::DataPlane::NewStub(channel);
     grpc::ClientContext context;
@@ -140,7 +145,7 @@ TEST_F(Stress, AbsurdReportsDoNotSpoilTheNumbers) {
     for (std::uint64_t number = 1; number <= 20; ++number) {
         v1::ReportRequest report;
         report.set_dp_id("boaster");
-        report.set_instance_id("i-1");
+        report.set_instance_id("instance-of-boaster");
         report.set_report_seq(number);
         v1::Counters& absurd = *report.add_counters();
         absurd.set_provider("a");

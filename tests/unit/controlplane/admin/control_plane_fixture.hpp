@@ -5,11 +5,14 @@
 
 #include <boost/asio/io_context.hpp>
 #include <map>
+#include <memory>
 #include <optional>
 
 #include "controlplane/control_plane.hpp"
+#include "controlplane/publish/registry.hpp"
 #include "tests/unit/controlplane/admin/temp_dir.hpp"
 #include "tests/unit/controlplane/admin/test_config.hpp"
+#include "tests/unit/controlplane/fake_stream.hpp"
 
 namespace balancer::test {
 
@@ -30,6 +33,7 @@ class ControlPlaneTest : public testing::Test {
     void try_start(const std::string& yaml) {
         file_ = dir_.write("config.yaml", yaml);
         plane_.reset();
+        stream_.reset();
         plane_.emplace(
             context_,
             log_,
@@ -69,8 +73,18 @@ class ControlPlaneTest : public testing::Test {
         return list && list->providers_size() == 1 ? list->providers(0) : v1::ProviderView();
     }
 
+    // dp-1, if it is not there yet.
+    void connect() {
+        if (stream_ && !stream_->finished) return;
+        stream_ = std::make_shared<controlplane::FakeStream>();
+        auto& registry = plane_->publisher().registry();
+        stream_id_ = registry.open(stream_, "ipv4:127.0.0.1:1");
+        registry.received(stream_id_, controlplane::hello_of("dp-1", "instance-1"));
+    }
+
     // One failure that counts, of an attempt that began just now.
     void fail(const std::string& name, const std::string& etag) {
+        connect();
         v1::ReportRequest report;
         v1::Signal& signal = *report.add_signals();
         signal.set_provider(name);
@@ -93,6 +107,8 @@ class ControlPlaneTest : public testing::Test {
     MemoryStore store_;
     std::optional<controlplane::ControlPlane> plane_;
     UnixMs last_start_ = 0;
+    std::shared_ptr<controlplane::FakeStream> stream_;  // of dp-1; null: it has not come
+    controlplane::Publisher::Registry::Id stream_id_ = 0;
 };
 
 }  // namespace balancer::test

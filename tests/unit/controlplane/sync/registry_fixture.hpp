@@ -10,28 +10,9 @@
 
 #include "controlplane/publish/registry.hpp"
 #include "samples.hpp"
+#include "tests/unit/controlplane/fake_stream.hpp"
 
 namespace balancer::controlplane {
-
-class FakeStream final : public SyncStream {
-  public:
-    void send(v1::SyncResponse message) override { sent.push_back(std::move(message)); }
-    bool busy() const override { return stuck; }
-    void finish() override { finished = true; }
-
-    // Of the messages sent: the updates.
-    std::vector<v1::Update> updates() const {
-        std::vector<v1::Update> out;
-        for (const v1::SyncResponse& message : sent) {
-            if (message.has_update()) out.push_back(message.update());
-        }
-        return out;
-    }
-
-    std::vector<v1::SyncResponse> sent;
-    bool stuck = false;
-    bool finished = false;
-};
 
 class RegistryTest : public testing::Test {
   protected:
@@ -60,11 +41,7 @@ class RegistryTest : public testing::Test {
     }
 
     static v1::Hello hello(const std::string& dp_id, const std::string& instance = "i-1") {
-        v1::Hello out;
-        out.set_dp_id(dp_id);
-        out.set_instance_id(instance);
-        out.set_protocol_major(1);
-        return out;
+        return hello_of(dp_id, instance).hello();
     }
 
     void acknowledge(const Peer& peer) {

@@ -67,6 +67,8 @@ class RawDataPlane {
         return call;
     }
 
+    std::uint64_t report(const v1::ReportRequest& request) { return report(std::vector{request}); }
+
     std::unique_ptr<SyncCall> sync(const std::string& dp_id) {
         auto call = sync();
         v1::Hello hello;
@@ -76,14 +78,18 @@ class RawDataPlane {
         return call;
     }
 
-    // Sends one report on a stream of its own and returns the number that is acknowledged, 0: none.
-    std::uint64_t report(const v1::ReportRequest& request) {
+    // Sends reports on a stream of their own, one after the other, and returns the number that was
+    // acknowledged last, 0: none.
+    std::uint64_t report(const std::vector<v1::ReportRequest>& requests) {
         grpc::ClientContext context;
         prepare(context);
         auto stream = stub_->Report(&context);
-        stream->Write(request);
-        v1::ReportResponse response;
-        std::uint64_t acked = stream->Read(&response) ? response.acked_report_seq() : 0;
+        std::uint64_t acked = 0;
+        for (const v1::ReportRequest& request : requests) {
+            stream->Write(request);
+            v1::ReportResponse response;
+            if (stream->Read(&response)) acked = response.acked_report_seq();
+        }
         stream->WritesDone();
         status = stream->Finish();
         return acked;
@@ -174,21 +180,69 @@ TEST(WireTest, IdsOfAnotherShapeAreRefused) {
     EXPECT_TRUE(is_data_plane_id(std::string(64, 'x')));
 }
 
+v1::ReportRequest report_of(const std::string& dp_id, const std::string& instance) {
+    v1::ReportRequest report;
+    report.set_dp_id(dp_id);
+    report.set_instance_id(instance);
+    report.set_report_seq(4);
+    report.add_signals()->set_provider("a");
+    report.add_counters()->set_provider("a");
+    report.mutable_counters(0)->set_attempts(1);
+    return report;
+}
+
+TEST(WireTest, AReportCountsWhenItsProcessIsConnectedAndWaitsOtherwise) {
+    ControlPlane cp;
+    cp.publish({"a"});
+    RawDataPlane raw(cp.address());
+    auto refused = [&](const std::string& dp_id, const std::string& instance) {
+        return raw.report(report_of(dp_id, instance)) == 0 &&
+               raw.status.error_code() == grpc::StatusCode::UNAVAILABLE;
+    };
+    EXPECT_TRUE(refused("dp-1", "raw")) << raw.status.error_message();
+    auto call = raw.sync("dp-1");
+    ASSERT_EQ(call->next_update().sections_size(), 3);
+    EXPECT_TRUE(refused("dp-1", "another"));
+    EXPECT_TRUE(refused("dp-2", "raw"));
+    EXPECT_EQ(cp.signals_taken(), 0U);
+    EXPECT_EQ(cp.attempts("a"), 0U);
+    EXPECT_EQ(raw.report(report_of("dp-1", "raw")), 4U);
+    EXPECT_EQ(cp.signals_taken(), 1U);
+
+    call->context.TryCancel();
+    ASSERT_TRUE(eventually([&] { return !cp.rows().at(0).connected(); }));
+    EXPECT_TRUE(refused("dp-1", "raw")) << "it has gone";
+}
+
+TEST(WireTest, AReportCallSpeaksForOneDataPlane) {
+    ControlPlane cp;
+    cp.publish({"a"});
+    RawDataPlane raw(cp.address());
+    auto first = raw.sync("dp-1");
+    auto second = raw.sync("dp-2");
+    ASSERT_EQ(first->next_update().sections_size(), 3);
+    ASSERT_EQ(second->next_update().sections_size(), 3);
+    EXPECT_EQ(raw.report({report_of("dp-1", "raw"), report_of("dp-2", "raw")}), 4U);
+    EXPECT_EQ(raw.status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+    EXPECT_EQ(cp.signals_taken(), 1U);
+    first->context.TryCancel();
+    second->context.TryCancel();
+}
+
 TEST(WireTest, AReportSentAgainCountsOnce) {
     ControlPlane cp;
     cp.publish({"a"});
     RawDataPlane raw(cp.address());
-    v1::ReportRequest report;
-    report.set_dp_id("dp-1");
-    report.set_instance_id("raw");
-    report.set_report_seq(4);
-    report.add_signals()->set_provider("a");
+    auto call = raw.sync("dp-1");
+    ASSERT_EQ(call->next_update().sections_size(), 3);
+    v1::ReportRequest report = report_of("dp-1", "raw");
     EXPECT_EQ(raw.report(report), 4U);
     EXPECT_EQ(raw.report(report), 4U) << "a repeat is acknowledged too, or it would come for ever";
     EXPECT_EQ(cp.signals_taken(), 1U);
     report.set_report_seq(5);
     EXPECT_EQ(raw.report(report), 5U);
     EXPECT_EQ(cp.signals_taken(), 2U);
+    call->context.TryCancel();
 }
 
 TEST(WireTest, ADataPlaneThatNeverAcknowledgesIsSentAway) {
