@@ -17,12 +17,6 @@ constexpr Milliseconds kCleanModelKept{60'000};
 
 const std::string kWholeProvider;
 
-// When an attempt began, on our clock. A data plane's may run ahead of it; only that case can be
-// told from a report that was delayed, so only that one is mended.
-UnixMs began(const AttemptOutcome& outcome, UnixMs now) {
-    return outcome.started_at - std::max<UnixMs>(0, outcome.at - now);
-}
-
 }  // namespace
 
 template <class Visit>
@@ -246,7 +240,7 @@ bool Merger::went_well(
     if (!policy_.reset_on_success) return false;
     FleetCircuit& fleet = place.fleet;
     bool forgiven = fleet.votes.forgive(dp_id, outcome.started_at);
-    bool since_it_is_out = fleet.circuit.out() && began(outcome, now) >= fleet.circuit.since();
+    bool since_it_is_out = fleet.circuit.out() && outcome.started_at >= fleet.circuit.since();
     if (since_it_is_out && weighs(dp_id)) {
         proved(place, fmt::format("a request of {} went well", dp_id), now);
         return true;

@@ -64,9 +64,10 @@ class Merger {
     // there. True when the section changed.
     bool set_members(std::vector<Member> members);
 
-    // True when the health section changed. Signals of data planes that are not members, or of an
-    // older provider generation (another etag), count for nothing, and so do the ends of probes that
-    // are not out (any more).
+    // True when the health section changed. No time of the signal is after `now`
+    // (service/peer_bounds). Signals of data planes that are not members, or of an older provider
+    // generation (another etag), count for nothing, and so do the ends of probes that are not out
+    // (any more).
     bool signal(std::string_view dp_id, const v1::Signal& signal, UnixMs now);
 
     // Cumulative counters of one data-plane process; repeats do no harm. Those of one that is not a

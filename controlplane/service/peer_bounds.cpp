@@ -12,8 +12,8 @@ namespace {
 constexpr std::size_t kNameMax = 256;  // of a provider, a model, a build
 constexpr std::size_t kWordsMax = 1'024;
 constexpr int kErrorsMax = 50;       // of one answer
-constexpr int kSignalsMax = 200;     // of one report, as the protocol says
-constexpr int kCountersMax = 1'024;  // as many providers as a data plane has slots for
+constexpr int kSignalsMax = 200;      // of one report, as the protocol says
+constexpr int kProvidersMax = 1'024;  // as many as a data plane has slots for
 constexpr std::size_t kDigestBytes = 32;
 // Nobody counts this far, and the sum over a thousand processes still fits.
 constexpr std::uint64_t kCountMax = std::uint64_t{1} << 48;
@@ -56,14 +56,37 @@ void bound(v1::Hello& hello) {
     }
 }
 
-void bound(v1::Signal& signal, UnixMs now) {
+void bound(v1::Signal& signal) {
     cut(*signal.mutable_provider(), kNameMax);
     cut(*signal.mutable_etag(), kNameMax);
     cut(*signal.mutable_model(), kNameMax);
     cut(*signal.mutable_detail(), kWordsMax);
     cut(*signal.mutable_request_id(), kNameMax);
-    signal.set_at_ms(std::clamp<UnixMs>(signal.at_ms(), 0, now));
+    cut(*signal.mutable_probe_id(), kNameMax);
+    signal.set_at_ms(std::max<UnixMs>(0, signal.at_ms()));
     signal.set_started_at_ms(std::clamp<UnixMs>(signal.started_at_ms(), 0, signal.at_ms()));
+}
+
+// By the newest of them: what counts is which attempt began before which other one had ended, and
+// each by itself would end now.
+void move_back(google::protobuf::RepeatedPtrField<v1::Signal>& signals, UnixMs now) {
+    UnixMs ahead = 0;
+    for (const v1::Signal& signal : signals) ahead = std::max(ahead, signal.at_ms() - now);
+    for (v1::Signal& signal : signals) {
+        signal.set_at_ms(std::max<UnixMs>(0, signal.at_ms() - ahead));
+        signal.set_started_at_ms(std::max<UnixMs>(0, signal.started_at_ms() - ahead));
+    }
+}
+
+void bound(v1::Heartbeat& heartbeat) {
+    if (heartbeat.has_applied()) bound(*heartbeat.mutable_applied());
+    auto& in_flight = *heartbeat.mutable_in_flight_at();
+    int kept = 0;
+    for (auto entry = in_flight.begin(); entry != in_flight.end();) {
+        bool good = entry->first.size() <= kNameMax && kept < kProvidersMax;
+        kept += good ? 1 : 0;
+        entry = good ? std::next(entry) : in_flight.erase(entry);
+    }
 }
 
 // False: not a count.
@@ -86,7 +109,11 @@ bool bound(v1::Counters& counters) {
 
 void bound(v1::SyncRequest& request) {
     if (request.has_hello()) bound(*request.mutable_hello());
-    if (request.has_ack()) bound(*request.mutable_ack()->mutable_quarantined());
+    if (request.has_ack()) {
+        bound(*request.mutable_ack()->mutable_quarantined());
+        if (request.ack().has_applied()) bound(*request.mutable_ack()->mutable_applied());
+    }
+    if (request.has_heartbeat()) bound(*request.mutable_heartbeat());
     if (request.has_nack()) {
         v1::Nack& nack = *request.mutable_nack();
         bound(*nack.mutable_errors());
@@ -97,8 +124,9 @@ void bound(v1::SyncRequest& request) {
 
 void bound(v1::ReportRequest& report, UnixMs now) {
     cut_list(*report.mutable_signals(), kSignalsMax);
-    for (v1::Signal& signal : *report.mutable_signals()) bound(signal, now);
-    cut_list(*report.mutable_counters(), kCountersMax);
+    for (v1::Signal& signal : *report.mutable_signals()) bound(signal);
+    move_back(*report.mutable_signals(), now);
+    cut_list(*report.mutable_counters(), kProvidersMax);
     auto& counters = *report.mutable_counters();
     auto kept = std::remove_if(counters.begin(), counters.end(), [](v1::Counters& each) {
         return !bound(each);

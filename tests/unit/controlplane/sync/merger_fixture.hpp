@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "controlplane/health/merger.hpp"
+#include "controlplane/service/peer_bounds.hpp"
 #include "model/from_proto.hpp"
 #include "samples.hpp"
 
@@ -61,6 +62,18 @@ class MergerTest : public testing::Test {
         signal.set_probe_id(lease.probe_id());
         signal.set_probe_epoch(lease.epoch());
         return merger_.signal(lease.dp_id(), signal, at);
+    }
+
+    // As a report brings them, in one.
+    bool report(const std::vector<AttemptOutcome>& outcomes, UnixMs at, const char* dp_id = "dp-1") {
+        v1::ReportRequest report;
+        for (const AttemptOutcome& outcome : outcomes) *report.add_signals() = to_signal(outcome);
+        bound(report, at);
+        bool changed = false;
+        for (const v1::Signal& signal : report.signals()) {
+            changed = merger_.signal(dp_id, signal, at) || changed;
+        }
+        return changed;
     }
 
     v1::ProviderHealth health(const std::string& provider, const std::string& model = "") {

@@ -343,20 +343,38 @@ TEST_F(MergerTest, ASuspectWeighsNothing) {
     EXPECT_NE(health("a").probe().dp_id(), "dp-1");
 }
 
-TEST_F(MergerTest, AClockThatIsAheadLosesNoVote) {
-    members(1);
-    UnixMs ahead = 30'000;
-    EXPECT_TRUE(merger_.signal("dp-1", to_signal(samples::failure("a", kNow + ahead)), kNow));
-    EXPECT_TRUE(
-        merger_.signal("dp-1", to_signal(samples::failure("a", kNow + ahead + 11)), kNow + 3)
-    );
+// Whatever the clock of a data plane says: as much ahead as this, or not at all.
+class AheadBy : public MergerTest, public testing::WithParamInterface<UnixMs> {};
+INSTANTIATE_TEST_SUITE_P(Merger, AheadBy, testing::Values(0, 7, 30'000, 86'400'000));
+
+TEST_P(AheadBy, FailuresInARowAreAVoteInOneReportAndInSeveral) {
+    UnixMs ahead = kNow + GetParam();
+    report({samples::failure("a", ahead), samples::failure("a", ahead + 11)}, kNow + 12);
     EXPECT_EQ(circuit("a"), v1::CIRCUIT_OPEN);
-    // A success that began before it opened, told with a clock that is ahead.
-    merger_.configure(samples::config({"a", "b"}), kNow);
-    v1::Signal late = to_signal(samples::success("a", kNow + ahead + 12));
-    late.set_started_at_ms(kNow + ahead);
-    EXPECT_FALSE(merger_.signal("dp-1", late, kNow + 10));
+    report({samples::failure("b", ahead)}, kNow + 1);
+    EXPECT_EQ(health("b").failure_count(), 1U);
+    report({samples::failure("b", ahead + 20)}, kNow + 22);
+    EXPECT_EQ(health("b").failure_count(), 2U);
+}
+
+TEST_P(AheadBy, TwoThatMetOneHiccupAreOneFailure) {
+    UnixMs ahead = kNow + GetParam();
+    report({samples::failure("a", ahead)}, kNow + 1);
+    EXPECT_FALSE(report({samples::failure("a", ahead + 5)}, kNow + 6));
+    EXPECT_EQ(circuit("a"), v1::CIRCUIT_CLOSED);
+    EXPECT_EQ(health("a").failure_count(), 1U);
+}
+
+TEST_P(AheadBy, ASuccessOfBeforeTheBenchDoesNotEndIt) {
+    UnixMs ahead = kNow + GetParam();
+    report({samples::failure("a", ahead), samples::failure("a", ahead + 11)}, kNow + 12);
+    ASSERT_EQ(circuit("a"), v1::CIRCUIT_OPEN);
+    AttemptOutcome late = samples::success("a", ahead + 500);
+    late.started_at = ahead + 5;
+    EXPECT_FALSE(report({late}, kNow + 501));
     EXPECT_EQ(circuit("a"), v1::CIRCUIT_OPEN);
+    EXPECT_TRUE(report({samples::success("a", ahead + 600)}, kNow + 601));
+    EXPECT_EQ(circuit("a"), v1::CIRCUIT_RAMP);
 }
 
 TEST_F(MergerTest, RemembersTheLastTwentyChangesAndTellsEachOnce) {

@@ -76,11 +76,11 @@ TEST(PeerBounds, DropCountsThatNobodyCanHaveCounted) {
     EXPECT_EQ(report.counters_size(), 1'024);
 }
 
-TEST(PeerBounds, TakeSignalsOfTheFutureForOnesOfNow) {
+TEST(PeerBounds, MoveSignalsOfTheFutureBackTogether) {
     v1::ReportRequest report;
     for (int i = 0; i < 300; ++i) {
         v1::Signal& signal = *report.add_signals();
-        signal.set_at_ms(5'000'000);
+        signal.set_at_ms(5'000'000 - i);
         signal.set_started_at_ms(6'000'000);
     }
     report.mutable_signals(1)->set_at_ms(-5);
@@ -88,9 +88,33 @@ TEST(PeerBounds, TakeSignalsOfTheFutureForOnesOfNow) {
     bound(report, 1'000);
     ASSERT_EQ(report.signals_size(), 200);
     EXPECT_EQ(report.signals(0).at_ms(), 1'000);
-    EXPECT_EQ(report.signals(0).started_at_ms(), 1'000);
+    EXPECT_EQ(report.signals(0).started_at_ms(), 1'000) << "nothing begins after its end";
+    EXPECT_EQ(report.signals(150).at_ms(), 850);
     EXPECT_EQ(report.signals(1).at_ms(), 0);
     EXPECT_EQ(report.signals(1).started_at_ms(), 0);
+}
+
+TEST(PeerBounds, HeartbeatsAndProbesGrowNowhere) {
+    v1::SyncRequest message;
+    v1::Heartbeat& heartbeat = *message.mutable_heartbeat();
+    heartbeat.mutable_applied()->set_store_uuid(std::string(1 << 20, 'u'));
+    auto& in_flight = *heartbeat.mutable_in_flight_at();
+    for (std::uint32_t i = 0; i < 5'000; ++i) in_flight["p-" + std::to_string(i)] = i;
+    in_flight[std::string(257, 'n')] = 1;
+    bound(message);
+    EXPECT_EQ(heartbeat.applied().store_uuid().size(), 256U);
+    EXPECT_EQ(heartbeat.in_flight_at_size(), 1'024);
+    EXPECT_EQ(heartbeat.in_flight_at().count(std::string(257, 'n')), 0U);
+
+    v1::SyncRequest ack;
+    ack.mutable_ack()->mutable_applied()->set_store_uuid(std::string(1 << 20, 'u'));
+    bound(ack);
+    EXPECT_EQ(ack.ack().applied().store_uuid().size(), 256U);
+
+    v1::ReportRequest report;
+    report.add_signals()->set_probe_id(std::string(1 << 20, 'p'));
+    bound(report, 0);
+    EXPECT_EQ(report.signals(0).probe_id().size(), 256U);
 }
 
 TEST(TokenBucket, GivesABurstAndThenItsRate) {
