@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "controlplane/config/edits.hpp"
 #include "controlplane/control_plane.hpp"
@@ -39,12 +40,14 @@ bool is_draining(const std::vector<Override>& overrides, std::string_view provid
 std::uint32_t in_flight_at(
     const std::vector<v1::DataPlaneView>& data_planes, const std::string& provider
 ) {
-    std::uint32_t sum = 0;
+    std::uint64_t sum = 0;  // of numbers that each data plane chooses
     for (const v1::DataPlaneView& view : data_planes) {
         auto found = view.in_flight_at().find(provider);
         if (view.connected() && found != view.in_flight_at().end()) sum += found->second;
     }
-    return sum;
+    return static_cast<std::uint32_t>(
+        std::min<std::uint64_t>(sum, std::numeric_limits<std::uint32_t>::max())
+    );
 }
 
 void copy_problem(const ConfigProblem& in, v1::ConfigProblem& out) {

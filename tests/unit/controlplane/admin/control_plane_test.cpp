@@ -169,6 +169,20 @@ TEST_F(ControlPlaneTest, AChangeThatCannotBeStoredIsNotMade) {
     EXPECT_EQ(plane_->publisher().head().seq(), seq);
 }
 
+TEST_F(ControlPlaneTest, RequestsInFlightDoNotOverflow) {
+    start(config_yaml());
+    connect();
+    v1::SyncRequest heartbeat;
+    (*heartbeat.mutable_heartbeat()->mutable_in_flight_at())["alpha"] = ~0U;
+    auto& registry = plane_->publisher().registry();
+    registry.received(stream_id_, heartbeat);
+    auto other = std::make_shared<controlplane::FakeStream>();
+    auto id = registry.open(other, "ipv4:127.0.0.1:2");
+    registry.received(id, controlplane::hello_of("dp-2", "instance-2"));
+    registry.received(id, heartbeat);
+    EXPECT_EQ(view("alpha").in_flight(), ~0U);
+}
+
 TEST_F(ControlPlaneTest, AnUnknownProviderIsNamedWithThoseThereAre) {
     start(config_yaml());
     Result<v1::ChangeResponse> answer = set_enabled("delta", false);
