@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "model/from_proto.hpp"
@@ -53,8 +54,10 @@ void Merger::configure(const v1::ConfigSection& config, UnixMs now) {
     order_.clear();
     addresses_.clear();
     std::map<std::string, Entry, std::less<>> kept;
+    std::set<std::string, std::less<>> names;
     for (const v1::Provider& provider : config.providers()) {
         order_.push_back(provider.name());
+        names.insert(provider.name());
         addresses_.emplace(provider.name(), provider.base_url());
         auto known = entries_.find(provider.name());
         Entry entry = known == entries_.end() ? Entry{} : std::move(known->second);
@@ -68,6 +71,7 @@ void Merger::configure(const v1::ConfigSection& config, UnixMs now) {
         kept.insert_or_assign(provider.name(), std::move(entry));
     }
     entries_ = std::move(kept);
+    usage_.set_providers(std::move(names));
     each_place([&](Place place) {
         CircuitState from = place.fleet.circuit.state();
         if (!place.fleet.circuit.out()) return;

@@ -1,6 +1,7 @@
 #include "controlplane/health/usage_window.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace balancer::controlplane {
 namespace {
@@ -18,6 +19,15 @@ Usage usage_of(const v1::Counters& counters) {
 
 }  // namespace
 
+void UsageWindow::set_providers(std::set<std::string, std::less<>> names) {
+    providers_ = std::move(names);
+    for (auto& [dp_id, process] : processes_) {
+        std::erase_if(process.by_provider, [this](const auto& item) {
+            return !providers_.contains(item.first);
+        });
+    }
+}
+
 void UsageWindow::take(
     std::string_view dp_id,
     std::string_view instance_id,
@@ -31,6 +41,7 @@ void UsageWindow::take(
         for (auto& [provider, series] : process.by_provider) series.samples.clear();
     }
     for (const v1::Counters& told : counters) {
+        if (!providers_.contains(told.provider())) continue;
         Series& series = process.by_provider[told.provider()];
         // Counters are told from the first use on.
         if (known && series.samples.empty()) series.samples.push_back({process.heard, {}});
@@ -40,6 +51,7 @@ void UsageWindow::take(
 }
 
 void UsageWindow::touch(std::string_view dp_id, std::string_view provider, UnixMs now) {
+    if (!providers_.contains(provider)) return;
     Process& process = processes_[std::string(dp_id)];
     process.heard = now;
     process.by_provider[std::string(provider)].last_use = now;
@@ -78,11 +90,8 @@ Usage UsageWindow::recent(std::string_view dp_id, std::string_view provider, Uni
 UnixMs UsageWindow::last_use(std::string_view dp_id, std::string_view provider) const {
     auto process = processes_.find(dp_id);
     if (process == processes_.end()) return 0;
-    UnixMs last = 0;
-    for (const auto& [name, series] : process->second.by_provider) {
-        if (provider.empty() || name == provider) last = std::max(last, series.last_use);
-    }
-    return last;
+    auto series = process->second.by_provider.find(provider);
+    return series == process->second.by_provider.end() ? 0 : series->second.last_use;
 }
 
 void UsageWindow::age(UnixMs now) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -23,6 +24,9 @@ class UsageWindow {
   public:
     static constexpr Milliseconds kLength{30'000};
 
+    // Those there are: what is told of others is not kept, since names are a peer's to make up.
+    void set_providers(std::set<std::string, std::less<>> names);
+
     void take(
         std::string_view dp_id,
         std::string_view instance_id,
@@ -36,8 +40,7 @@ class UsageWindow {
     // Within kLength; nothing from a data plane that has not reported since.
     Usage recent(std::string_view dp_id, std::string_view provider, UnixMs now) const;
 
-    // When this data plane last tried that provider, or any (an empty name), as far as counters
-    // tell; 0: never.
+    // When this data plane last tried that provider, as far as counters tell; 0: never.
     UnixMs last_use(std::string_view dp_id, std::string_view provider) const;
 
     // Data planes that have not reported within kLength are forgotten.
@@ -60,6 +63,7 @@ class UsageWindow {
 
     static void append(Series& series, const Usage& total, UnixMs now);
 
+    std::set<std::string, std::less<>> providers_;
     std::map<std::string, Process, std::less<>> processes_;  // by dp_id
 };
 

@@ -14,6 +14,8 @@ class Suspects : public testing::Test {
   protected:
     std::map<std::string, std::string, std::less<>> providers_{
         {"a", "https://a"}, {"b", "https://b"}, {"b2", "https://b"}};
+    Suspects() { usage_.set_providers({"a", "b", "b2"}); }
+
     std::vector<Member> members_{{"dp-1"}, {"dp-2"}, {"dp-3"}, {"dp-4"}, {"dp-5"}};
     UsageWindow usage_;
     SuspectRule rule_;

@@ -9,6 +9,8 @@ constexpr UnixMs kNow = 1'700'000'000'000;
 
 class Window : public testing::Test {
   protected:
+    Window() { usage_.set_providers({"a"}); }
+
     UsageWindow usage_;
 
     void tell(
@@ -32,7 +34,7 @@ TEST_F(Window, BeginsWhereAProcessIsFirstHeard) {
     tell(kNow + 2'000, 1'000'007, 3);
     EXPECT_EQ(attempts(kNow + 2'000), 7U);
     EXPECT_EQ(usage_.recent("dp-1", "a", kNow + 2'000).failures, 3U) << "clients' faults are none";
-    EXPECT_EQ(usage_.last_use("dp-1", ""), kNow + 2'000);
+    EXPECT_EQ(usage_.last_use("dp-1", "a"), kNow + 2'000);
     EXPECT_EQ(usage_.recent("dp-2", "a", kNow).attempts, 0U);
 }
 
@@ -70,6 +72,28 @@ TEST_F(Window, ManyReportsInASecondCostOneSample) {
     tell(kNow, 0);
     for (int i = 1; i <= 1'000; ++i) tell(kNow + i, static_cast<std::uint64_t>(i));
     EXPECT_EQ(attempts(kNow + 1'000), 1'000U);
+}
+
+TEST_F(Window, KeepsNothingOfProvidersThatThereAreNot) {
+    tell(kNow, 0);
+    tell(kNow + 2'000, 10);
+    google::protobuf::RepeatedPtrField<v1::Counters> invented;
+    for (std::uint64_t attempts : {1U, 9U}) {
+        invented.Clear();
+        invented.Add()->set_provider("invented");
+        invented.Mutable(0)->set_attempts(attempts);
+        usage_.take("dp-1", "x", invented, kNow + 2'000);
+    }
+    usage_.touch("dp-1", "invented too", kNow + 2'000);
+    // What was told of them would be seen as soon as there were such providers.
+    usage_.set_providers({"a", "invented", "invented too"});
+    EXPECT_EQ(usage_.recent("dp-1", "invented", kNow + 2'000).attempts, 0U);
+    EXPECT_EQ(usage_.last_use("dp-1", "invented"), 0);
+    EXPECT_EQ(usage_.last_use("dp-1", "invented too"), 0);
+    EXPECT_EQ(attempts(kNow + 2'000), 10U);
+    usage_.set_providers({"b"});
+    usage_.set_providers({"a", "b"});
+    EXPECT_EQ(attempts(kNow + 2'000), 0U) << "one that was taken away is forgotten";
 }
 
 TEST_F(Window, ASignalIsAUseBeforeTheCountersSaySo) {
