@@ -222,6 +222,16 @@ bool Merger::probe_ended(std::string_view dp_id, const AttemptOutcome& outcome, 
         proved(*probed, fmt::format("the probe of {} went well", dp_id), now);
         return true;
     }
+    const bool counts = plain.counted || benches_at_once(plain);
+    const bool of_a_model = !model_concerned(plain).empty();
+    if (probed->model.empty() && of_a_model) {
+        // A limit on one model, met by the provider's probe: the provider has answered.
+        ++probes_.succeeded;
+        proved(*probed, fmt::format("the probe of {} was answered: {}", dp_id, describe(plain)), now);
+        std::optional<Place> model = place_of(plain.provider, model_concerned(plain));
+        if (counts && model) failed(*model, dp_id, plain, now);
+        return true;
+    }
     ++probes_.failed;
     fleet.votes.add(dp_id, plain, benches_at_once(plain), now);
     fleet.why = fmt::format("the probe of {} failed: {}", dp_id, describe(plain));
@@ -229,11 +239,10 @@ bool Merger::probe_ended(std::string_view dp_id, const AttemptOutcome& outcome, 
     CircuitState from = fleet.circuit.state();
     fleet.circuit.open(policy_, chance_(), now, benches_at_once(plain) ? plain.retry_at : 0);
     changed(*probed, from, now);
-    // It may also be about something else: a limit on the model, met by the provider's probe.
-    bool counts = plain.counted || benches_at_once(plain);
-    if (counts && model_concerned(plain) != probed->model) {
-        std::optional<Place> other = place_of(plain.provider, model_concerned(plain));
-        if (other) failed(*other, dp_id, plain, now);
+    // It may also be about more: the whole provider, met by a model's probe.
+    if (counts && !probed->model.empty() && !of_a_model) {
+        std::optional<Place> whole = place_of(plain.provider, {});
+        if (whole) failed(*whole, dp_id, plain, now);
     }
     return true;
 }

@@ -81,9 +81,17 @@ bool LocalBreaker::record_probe(Entry& entry, const AttemptOutcome& outcome, Uni
     auto model = entry.models.find(outcome.model);
     if (model != entry.models.end() && model->second.awaits(outcome)) probed = &model->second;
     if (probed == nullptr) return false;
-    probed->record(outcome, policy_, chance_, now);
     AttemptOutcome plain = outcome;
     plain.probe_id.clear();
+    if (probed == &entry.whole && !model_concerned(outcome).empty()) {
+        // A limit on one model, met by the provider's probe: the provider has answered.
+        AttemptOutcome answered = outcome;
+        answered.ok = true;
+        probed->record(answered, policy_, chance_, now);
+        record_failure(entry, plain, now);
+        return true;
+    }
+    probed->record(outcome, policy_, chance_, now);
     if (outcome.ok) {
         record(plain, now);
     } else if (scope_of(outcome.provider, entry, model_concerned(outcome)) != probed) {

@@ -301,6 +301,26 @@ TEST_F(LocalBreakerTest, AFailedProbeBenchesForLonger) {
     EXPECT_NE(a().cause.find("the probe failed"), std::string::npos);
 }
 
+TEST_F(LocalBreakerTest, AProbeThatMeetsALimitOnAModelBringsTheProviderBack) {
+    open_locally();
+    UnixMs over = kNow + 100 + 60'000;
+    breaker_.age(over);
+    ASSERT_NE(a().probe, nullptr);
+    AttemptOutcome limited = samples::failure("a", over + 500);
+    limited.failure = FailureClass::kRateLimited;
+    limited.counted = false;
+    limited.model = "opus";
+    limited.retry_at = over + 3'000'000;
+    limited.probe_id = a().probe->id();
+    limited.probe_epoch = a().probe->epoch();
+    EXPECT_TRUE(breaker_.record(limited, over + 500));
+    EXPECT_FALSE(a().benched);
+    EXPECT_EQ(a().admit_percent, 10U);
+    ASSERT_EQ(a().models.size(), 1U);
+    EXPECT_TRUE(a().models[0].condition.benched);
+    EXPECT_EQ(a().models[0].condition.benched_until, over + 3'000'000);
+}
+
 TEST_F(LocalBreakerTest, AProbeThatNeverEndsIsFollowedByAnother) {
     open_locally();
     UnixMs over = kNow + 100 + 60'000;

@@ -226,6 +226,45 @@ TEST_F(MergerTest, HalfOpenIsOneLeaseAndARampFollowsItsSuccess) {
     EXPECT_FALSE(probe(true, lease, over + 20'000)) << "and never again";
 }
 
+TEST_F(MergerTest, AProvidersProbeThatMeetsALimitOnAModelBringsTheProviderBack) {
+    members(2);
+    fail_twice("a", kNow, "dp-1");
+    fail_twice("a", kNow, "dp-2");
+    ASSERT_EQ(circuit("a"), v1::CIRCUIT_OPEN);
+    UnixMs over = health("a").until_ms();
+    merger_.age(over);
+    v1::ProbeLease lease = health("a").probe();
+    AttemptOutcome limited = samples::failure("a", over + 500);
+    limited.failure = FailureClass::kRateLimited;
+    limited.counted = false;
+    limited.model = "opus";
+    limited.retry_at = over + 3'000'000;
+    limited.probe_id = lease.probe_id();
+    limited.probe_epoch = lease.epoch();
+    EXPECT_TRUE(merger_.signal(lease.dp_id(), to_signal(limited), over + 500));
+    EXPECT_EQ(circuit("a"), v1::CIRCUIT_RAMP);
+    EXPECT_EQ(circuit("a", "opus"), v1::CIRCUIT_OPEN);
+    EXPECT_EQ(health("a", "opus").until_ms(), over + 3'000'000);
+    EXPECT_EQ(merger_.probe_tally().succeeded, 1U);
+}
+
+TEST_F(MergerTest, AModelsProbeThatMeetsABrokenProviderBringsNobodyBack) {
+    members(2);
+    answer(FailureClass::kRateLimited, kNow, "dp-1", "a", kNow + 5'000, "opus");
+    ASSERT_EQ(circuit("a", "opus"), v1::CIRCUIT_OPEN);
+    merger_.age(kNow + 5'000);
+    v1::ProbeLease lease = health("a", "opus").probe();
+    AttemptOutcome broken = samples::failure("a", kNow + 5'500);
+    broken.failure = FailureClass::kUpstream5xx;
+    broken.model = "opus";
+    broken.probe_id = lease.probe_id();
+    broken.probe_epoch = lease.epoch();
+    EXPECT_TRUE(merger_.signal(lease.dp_id(), to_signal(broken), kNow + 5'500));
+    EXPECT_EQ(circuit("a", "opus"), v1::CIRCUIT_OPEN);
+    EXPECT_EQ(circuit("a"), v1::CIRCUIT_CLOSED);
+    EXPECT_EQ(health("a").failure_count(), 1U);
+}
+
 TEST_F(MergerTest, ALeaseThatExpiresGoesToAnotherAndItsEndIsWorthNothing) {
     members(2);
     fail_twice("a", kNow, "dp-1");
