@@ -67,7 +67,7 @@ class RawDataPlane {
         return call;
     }
 
-    std::uint64_t report(const v1::ReportRequest& request) { return report(std::vector{request}); }
+    std::uint64_t report(const v1::ReportRequest& request) { return reports({request}); }
 
     std::unique_ptr<SyncCall> sync(const std::string& dp_id) {
         auto call = sync();
@@ -80,7 +80,7 @@ class RawDataPlane {
 
     // Sends reports on a stream of their own, one after the other, and returns the number that was
     // acknowledged last, 0: none.
-    std::uint64_t report(const std::vector<v1::ReportRequest>& requests) {
+    std::uint64_t reports(const std::vector<v1::ReportRequest>& requests) {
         grpc::ClientContext context;
         prepare(context);
         auto stream = stub_->Report(&context);
@@ -222,7 +222,7 @@ TEST(WireTest, AReportCallSpeaksForOneDataPlane) {
     auto second = raw.sync("dp-2");
     ASSERT_EQ(first->next_update().sections_size(), 3);
     ASSERT_EQ(second->next_update().sections_size(), 3);
-    EXPECT_EQ(raw.report({report_of("dp-1", "raw"), report_of("dp-2", "raw")}), 4U);
+    EXPECT_EQ(raw.reports({report_of("dp-1", "raw"), report_of("dp-2", "raw")}), 4U);
     EXPECT_EQ(raw.status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
     EXPECT_EQ(cp.signals_taken(), 1U);
     first->context.TryCancel();
