@@ -77,6 +77,10 @@ void Merger::configure(const v1::ConfigSection& config, UnixMs now) {
         if (!place.fleet.circuit.out()) return;
         std::string refusal = keep_in_use(place, true);
         if (refusal.empty()) return;
+        // Spared, and not well: what was held against it stands as long as its bench would have.
+        bool open = from == CircuitState::kOpen;
+        place.fleet.account_until = open ? place.fleet.circuit.until()
+                                         : now + std::min(policy_.failure_cooldown, kBenchMax).count();
         place.fleet.circuit.close(now);
         place.fleet.probes.clear();
         place.fleet.spared_for = std::move(refusal);

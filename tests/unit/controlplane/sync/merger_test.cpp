@@ -185,6 +185,32 @@ TEST_F(MergerTest, AConfigurationThatLeavesNobodyElseBringsItBack) {
     merger_.configure(only, kNow + 1'000);
     EXPECT_EQ(circuit("a"), v1::CIRCUIT_CLOSED);
     EXPECT_TRUE(health("a").spared());
+    // For as long as its bench was to last, whatever becomes of the votes.
+    merger_.age(kNow + 59'000);
+    EXPECT_TRUE(health("a").spared());
+    v1::ConfigSection again = samples::config({"a", "b"});
+    merger_.configure(again, kNow + 59'100);
+    EXPECT_TRUE(merger_.age(kNow + 59'200));
+    EXPECT_EQ(circuit("a"), v1::CIRCUIT_OPEN) << "there is another one now";
+    EXPECT_EQ(health("a").until_ms(), kNow + 60'100);
+    merger_.configure(only, kNow + 59'300);
+    EXPECT_TRUE(merger_.age(kNow + 60'100));
+    EXPECT_FALSE(health("a").spared());
+}
+
+TEST_F(MergerTest, OneThatIsSparedWhileHalfOpenIsSoForAWhile) {
+    members(1);
+    fail_twice("a", kNow);
+    UnixMs over = kNow + 100 + 60'000;
+    merger_.age(over);
+    ASSERT_EQ(circuit("a"), v1::CIRCUIT_HALF_OPEN);
+    v1::ConfigSection only = samples::config({"a", "b"});
+    only.mutable_providers(1)->set_enabled(false);
+    merger_.configure(only, over + 1'000);
+    merger_.age(over + 60'999);
+    EXPECT_TRUE(health("a").spared());
+    merger_.age(over + 61'000);
+    EXPECT_FALSE(health("a").spared());
 }
 
 TEST_F(MergerTest, HalfOpenIsOneLeaseAndARampFollowsItsSuccess) {
