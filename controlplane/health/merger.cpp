@@ -28,7 +28,7 @@ void Merger::each_place(Visit visit) {
     }
 }
 
-// None: no such provider, or no room for one more model.
+// None: no such provider. A model that there is no room for is not told apart from its provider.
 std::optional<Merger::Place> Merger::place_of(std::string_view provider, std::string_view model) {
     auto found = entries_.find(provider);
     if (found == entries_.end()) return std::nullopt;
@@ -36,7 +36,7 @@ std::optional<Merger::Place> Merger::place_of(std::string_view provider, std::st
     if (model.empty()) return Place{found->first, entry, kWholeProvider, entry.whole};
     auto known = entry.models.find(model);
     if (known == entry.models.end()) {
-        if (!make_room(entry)) return std::nullopt;
+        if (!make_room(entry)) return Place{found->first, entry, kWholeProvider, entry.whole};
         known = entry.models.try_emplace(std::string(model)).first;
     }
     return Place{found->first, entry, known->first, known->second};

@@ -175,7 +175,9 @@ BreakerScope* LocalBreaker::scope_of(
 bool LocalBreaker::record_failure(Entry& entry, const AttemptOutcome& outcome, UnixMs now) {
     if (!benches_at_once(outcome) && !outcome.counted) return false;
     BreakerScope* scope = scope_of(outcome.provider, entry, model_concerned(outcome));
-    return scope != nullptr && scope->record(outcome, policy_, chance_, now);
+    // A model that there is no room for is not told apart from its provider.
+    if (scope == nullptr) scope = &entry.whole;
+    return scope->record(outcome, policy_, chance_, now);
 }
 
 }  // namespace balancer::dataplane

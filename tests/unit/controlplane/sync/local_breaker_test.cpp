@@ -120,6 +120,7 @@ TEST_F(LocalBreakerTest, ModelsOfClientsMakingAreBounded) {
         breaker_.record(overloaded, kNow);
     }
     EXPECT_EQ(a().models.size(), LocalBreaker::kModelsMax);
+    EXPECT_EQ(a().failure_count, 1U) << "the others are not told apart from the provider";
     EXPECT_TRUE(breaker_.age(kNow + 400'000));
     overloaded.model = "late";
     EXPECT_TRUE(breaker_.record(overloaded, kNow + 400'000)) << "old ones make room";

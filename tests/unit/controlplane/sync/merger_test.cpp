@@ -160,6 +160,7 @@ TEST_F(MergerTest, ModelsOfClientsMakingAreBounded) {
         answer(FailureClass::kOverloaded, kNow, "dp-1", "a", 0, "m" + std::to_string(i));
     }
     EXPECT_EQ(merger_.section().providers_size(), 2 + static_cast<int>(Merger::kModelsMax));
+    EXPECT_EQ(health("a").failure_count(), 1U) << "the others are not told apart from the provider";
 }
 
 TEST_F(MergerTest, TheLastProviderOfARouteIsSparedAndItsTurnComesWhenItCan) {
