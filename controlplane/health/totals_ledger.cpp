@@ -31,24 +31,29 @@ void TotalsLedger::take(
     const google::protobuf::RepeatedPtrField<v1::Counters>& counters
 ) {
     if (counters.empty()) return;
-    auto key = std::pair(std::string(dp_id), std::string(instance_id));
-    if (!processes_.contains(key) && processes_.size() >= kProcessesMax) fold_oldest();
-    Process& process = processes_[std::move(key)];
+    Key key(dp_id, instance_id);
+    auto known = processes_.find(key);
+    const bool returns = known == processes_.end() && folded_processes_.contains(key);
+    if (known == processes_.end()) {
+        if (processes_.size() >= kProcessesMax) fold_oldest();
+        known = processes_.try_emplace(std::move(key)).first;
+    }
+    Process& process = known->second;
     process.heard = ++clock_;
     for (const v1::Counters& told : counters) {
-        bool known = process.totals.contains(told.provider());
-        if (known || process.totals.size() < kProvidersMax) {
+        bool room = process.totals.size() < kProvidersMax;
+        if (room || process.totals.contains(told.provider())) {
             raise(process.totals[told.provider()], told);
         }
     }
+    if (returns) process.folded = process.totals;
 }
 
 v1::ProviderTotals TotalsLedger::totals(std::string_view provider) const {
     v1::ProviderTotals sum;
     if (auto found = folded_.find(provider); found != folded_.end()) sum = found->second;
     for (const auto& [key, process] : processes_) {
-        auto found = process.totals.find(provider);
-        if (found != process.totals.end()) add(sum, found->second);
+        if (process.totals.contains(provider)) add(sum, process.beyond_folded(provider));
     }
     return sum;
 }
@@ -59,9 +64,33 @@ void TotalsLedger::fold_oldest() {
     });
     for (const auto& [provider, totals] : oldest->second.totals) {
         bool known = folded_.contains(provider);
-        if (known || folded_.size() < kProvidersMax) add(folded_[provider], totals);
+        if (known || folded_.size() < kProvidersMax) {
+            add(folded_[provider], oldest->second.beyond_folded(provider));
+        }
     }
+    remember_folded(oldest->first);
     processes_.erase(oldest);
+}
+
+void TotalsLedger::remember_folded(const Key& key) {
+    if (!folded_processes_.insert(key).second) return;
+    folded_order_.push_back(key);
+    if (folded_order_.size() <= kProcessesMax) return;
+    folded_processes_.erase(folded_order_.front());
+    folded_order_.pop_front();
+}
+
+v1::ProviderTotals TotalsLedger::Process::beyond_folded(std::string_view provider) const {
+    v1::ProviderTotals own = totals.find(provider)->second;
+    auto before = folded.find(provider);
+    if (before == folded.end()) return own;
+    // Counters only grow.
+    own.set_attempts(own.attempts() - before->second.attempts());
+    own.set_successes(own.successes() - before->second.successes());
+    for (const auto& [failure, count] : before->second.failures()) {
+        (*own.mutable_failures())[failure] -= count;
+    }
+    return own;
 }
 
 }  // namespace balancer::controlplane

@@ -3,7 +3,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,10 +17,11 @@ namespace balancer::controlplane {
 
 // A pure core on the control plane's loop. A process counts from its start, so its newest numbers
 // replace its older ones; the numbers of the longest unheard process are folded into a sum when too
-// many are known.
+// many are known. Should that one speak again, only what it counts from then on is added.
 class TotalsLedger {
   public:
-    static constexpr std::size_t kProcessesMax = 1000;
+    // More than can be connected at once (Registry::kStreamsMax), so that who is folded has gone.
+    static constexpr std::size_t kProcessesMax = 10'000;
     static constexpr std::size_t kProvidersMax = 1024;  // names that one process may tell of
 
     void take(
@@ -31,15 +34,22 @@ class TotalsLedger {
 
   private:
     using ByProvider = std::map<std::string, v1::ProviderTotals, std::less<>>;
+    using Key = std::pair<std::string, std::string>;  // dp_id, instance_id
     struct Process {
         std::uint64_t heard = 0;  // grows: the order in which processes spoke
         ByProvider totals;
+        ByProvider folded;  // of them, what is in the sum already
+
+        v1::ProviderTotals beyond_folded(std::string_view provider) const;
     };
 
     void fold_oldest();
+    void remember_folded(const Key& key);
 
-    std::map<std::pair<std::string, std::string>, Process> processes_;
+    std::map<Key, Process> processes_;
     ByProvider folded_;
+    std::set<Key> folded_processes_;  // the last kProcessesMax
+    std::deque<Key> folded_order_;
     std::uint64_t clock_ = 0;
 };
 

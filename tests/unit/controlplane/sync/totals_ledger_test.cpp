@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "controlplane/publish/registry.hpp"
 #include "controlplane/service/report_ledger.hpp"
 
 namespace balancer::controlplane {
@@ -38,6 +39,13 @@ TEST(TotalsLedgerTest, LosesNoCountsWhenTooManyProcessesAreKnown) {
         ledger.take("dp", "instance-" + std::to_string(i), one);
     }
     EXPECT_EQ(ledger.totals("a").attempts(), processes);
+    EXPECT_GT(TotalsLedger::kProcessesMax, Publisher::Registry::kStreamsMax);
+    // The first of them has been folded, and is there all the same.
+    ledger.take("dp", "instance-0", one);
+    EXPECT_EQ(ledger.totals("a").attempts(), processes);
+    one.Mutable(0)->set_attempts(7);
+    ledger.take("dp", "instance-0", one);
+    EXPECT_EQ(ledger.totals("a").attempts(), processes + 6);
 }
 
 TEST(ReportLedgerTest, TakesEachNumberOfAProcessOnce) {
