@@ -105,7 +105,7 @@ void print_table(Session& session, const v1::GetStatusResponse& status) {
 
 int status(Session& session) {
     auto answer = session.client.call(&v1::Admin::Stub::GetStatus, v1::GetStatusRequest());
-    // Whatever was published a moment ago is on its way: asked once more before it is called out of sync.
+    // Who has just come has acknowledged nothing yet: asked once more before it is called out of sync.
     if (answer && answer->data_planes_in_sync() < answer->data_planes_connected()) {
         std::this_thread::sleep_for(kOnItsWay);
         answer = session.client.call(&v1::Admin::Stub::GetStatus, v1::GetStatusRequest());

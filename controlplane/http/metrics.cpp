@@ -103,7 +103,7 @@ void add_process(
                       .add(status.data_planes_connected())
                       .take());
     out.push_back(
-        gauge("data_planes_in_sync", "Of those, how many have the published version in force.")
+        gauge("data_planes_in_sync", "Of those, how many have the published version, or had it 2 s ago.")
             .add(status.data_planes_in_sync())
             .take()
     );

@@ -88,7 +88,7 @@ void Publisher::Registry::signals_dropped(
 
 void Publisher::Registry::head_changed() {
     if (!head_.ready) return;
-    roster_.note_head(head_.version, unix_now());
+    roster_.published(head_.version, steady_now());
     for (auto& [id, subscription] : subscriptions_) {
         if (subscription.greeted()) send_head(subscription);
     }

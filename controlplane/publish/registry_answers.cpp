@@ -49,11 +49,10 @@ void Publisher::Registry::answered(
 void Publisher::Registry::acknowledged(Subscription& subscription, const v1::Ack& ack) {
     Roster::Row& row = *roster_.find(subscription.dp_id());
     *row.view.mutable_applied() = ack.applied();
-    row.acknowledged = ack.applied();
+    roster_.acknowledged(row, ack.applied(), head_.version);
     row.view.set_applied_source(v1::Hello::MEMORY);
     row.view.set_acknowledged_at_ms(unix_now());
     row.view.set_apply_us(ack.apply_us());
-    Roster::note_head(row, head_.version, unix_now());
     note_quarantine(row, ack);
     log_.emit(
         LogLevel::kDebug,

@@ -33,6 +33,7 @@ void Publisher::Registry::greet(Id id, Subscription& subscription, const v1::Hel
     *row.view.mutable_applied() = hello.applied();
     row.view.set_applied_source(hello.applied_source());
     row.view.set_connected_at_ms(unix_now());
+    roster_.greeted(row, steady_now());
     row.view.set_last_heard_ms(unix_now());
     row.view.set_peer(subscription.peer());
     log_.emit(
@@ -57,7 +58,6 @@ void Publisher::Registry::greet(Id id, Subscription& subscription, const v1::Hel
     welcome.set_report_interval_ms(static_cast<std::uint32_t>(times_.report_interval.count()));
     subscription.welcome(std::move(welcome));
     subscription.next_ping = steady_now() + times_.ping_interval;
-    Roster::note_head(row, head_.version, unix_now());
     // Sent even when the data plane has it all: until the first Update it cannot know that.
     send_head(subscription);
 }
@@ -182,7 +182,6 @@ void Publisher::Registry::take_place(Id id, Roster::Row& row, const v1::Hello& h
     UnixMs last_nack_at = row.view.last_nack_at_ms();
     v1::Version last_nack_version = row.view.last_nack_version();
     row.view.Clear();
-    row.acknowledged.Clear();
     row.heartbeat_seen = false;
     if (!last_nack.empty()) *row.view.mutable_last_nack_version() = last_nack_version;
     row.view.set_last_nack(std::move(last_nack));

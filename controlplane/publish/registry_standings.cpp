@@ -6,7 +6,7 @@
 namespace balancer::controlplane {
 
 std::vector<v1::DataPlaneView> Publisher::Registry::rows() const {
-    std::vector<v1::DataPlaneView> rows = roster_.views(head_.version, steady_now());
+    std::vector<v1::DataPlaneView> rows = roster_.views(head_.version, steady_now(), unix_now());
     for (v1::DataPlaneView& row : rows) {
         auto standing = standings_.find(row.dp_id());
         if (standing == standings_.end()) continue;

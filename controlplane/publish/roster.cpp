@@ -6,6 +6,8 @@ namespace balancer::controlplane {
 namespace {
 
 constexpr std::size_t kReplacedMax = 8;
+// At most twenty a second or so, and whoever acknowledges nothing is left after ten seconds.
+constexpr std::size_t kPublicationsMax = 1'000;
 
 bool equal(const v1::Version& a, const v1::Version& b) {
     return a.store_uuid() == b.store_uuid() && a.epoch() == b.epoch() && a.seq() == b.seq();
@@ -37,26 +39,50 @@ bool Roster::was_replaced(const Row& row, std::string_view instance_id) {
     return std::find(row.replaced.begin(), row.replaced.end(), instance_id) != row.replaced.end();
 }
 
-void Roster::note_head(const v1::Version& head, UnixMs now) {
-    for (auto& [dp_id, row] : rows_) note_head(row, head, now);
-}
-
-void Roster::note_head(Row& row, const v1::Version& head, UnixMs now) {
-    if (equal(row.acknowledged, head)) {
-        row.view.set_behind_since_ms(0);
-    } else if (row.view.behind_since_ms() == 0) {
-        row.view.set_behind_since_ms(now);
+void Roster::published(const v1::Version& head, SteadyTime now) {
+    publications_.push_back({head.seq(), now});
+    if (publications_.size() > kPublicationsMax) publications_.pop_front();
+    for (auto& [dp_id, row] : rows_) {
+        if (!row.behind_since) row.behind_since = now;
     }
 }
 
-std::vector<v1::DataPlaneView> Roster::views(const v1::Version& head, SteadyTime now) const {
+void Roster::greeted(Row& row, SteadyTime now) const {
+    row.view.clear_acknowledged();
+    row.behind_since = now;
+}
+
+void Roster::acknowledged(Row& row, const v1::Version& version, const v1::Version& head) const {
+    *row.view.mutable_acknowledged() = version;
+    if (equal(version, head)) {
+        row.behind_since.reset();
+        return;
+    }
+    auto next = std::upper_bound(
+        publications_.begin(),
+        publications_.end(),
+        version.seq(),
+        [](std::uint64_t seq, const Publication& one) { return seq < one.seq; }
+    );
+    if (next != publications_.end()) row.behind_since = next->at;
+}
+
+std::vector<v1::DataPlaneView> Roster::views(
+    const v1::Version& head, SteadyTime now, UnixMs unix_now
+) const {
     std::vector<v1::DataPlaneView> views;
     for (const auto& [dp_id, row] : rows_) {
         bool connected = row.subscription.has_value();
         if (!connected && now - row.gone_at > row_kept_) continue;
         v1::DataPlaneView& view = views.emplace_back(row.view);
         view.set_connected(connected);
-        view.set_in_sync(connected && equal(row.acknowledged, head));
+        std::optional<SteadyTime> since = row.behind_since;
+        if (since) view.set_behind_since_ms(unix_now - elapsed_ms(*since, now));
+        // Whoever has refused what came after waits for another version: nothing is on its way.
+        bool refused = row.view.last_nack_version().epoch() == head.epoch() &&
+                       row.view.last_nack_version().seq() > row.view.acknowledged().seq();
+        bool on_its_way = since && now - *since <= kOnItsWay && row.view.has_acknowledged();
+        view.set_in_sync(connected && (!since || (on_its_way && !refused)));
     }
     return views;
 }

@@ -37,7 +37,8 @@ class Roster {
             replaced;  // instances that a newer one took the place of, newest last
         bool newer_than_head_logged = false;
         bool heartbeat_seen = false;  // view.ready is what it said
-        v1::Version acknowledged;  // on this stream; what it merely says it holds does not count
+        std::optional<SteadyTime>
+            behind_since;  // when the first version was published that it has not acknowledged
         TokenBucket streams{kStreamBurst, kStreamsPerSecond};
         TokenBucket complaints{kComplaintBurst, kComplaintsPerSecond};  // lines about it in the log
     };
@@ -55,18 +56,32 @@ class Roster {
     static void mark_replaced(Row& row, const std::string& instance_id);
     static bool was_replaced(const Row& row, std::string_view instance_id);
 
-    // The head has moved, or somebody has reached it: who is behind, and since when.
-    void note_head(const v1::Version& head, UnixMs now);
-    static void note_head(Row& row, const v1::Version& head, UnixMs now);
+    // A version has been published. All are of one epoch.
+    void published(const v1::Version& head, SteadyTime now);
 
-    // By id. In sync is who has acknowledged `head`.
-    std::vector<v1::DataPlaneView> views(const v1::Version& head, SteadyTime now) const;
+    // This row has said Hello, or acknowledged a version.
+    void greeted(Row& row, SteadyTime now) const;
+    void acknowledged(Row& row, const v1::Version& version, const v1::Version& head) const;
+
+    // By id. While health moves there is always a version on its way: in sync is who has
+    // acknowledged `head`, or has not been behind for longer than kOnItsWay.
+    std::vector<v1::DataPlaneView> views(
+        const v1::Version& head, SteadyTime now, UnixMs unix_now
+    ) const;
+
+    static constexpr Milliseconds kOnItsWay{2'000};
 
   private:
+    struct Publication {
+        std::uint64_t seq = 0;
+        SteadyTime at;
+    };
+
     void forget(SteadyTime now);
 
     Milliseconds row_kept_;
     std::map<std::string, Row, std::less<>> rows_;
+    std::deque<Publication> publications_;  // the last kPublicationsMax, oldest first
 };
 
 }  // namespace balancer::controlplane

@@ -135,7 +135,9 @@ class ControlPlane {
 
     bool in_sync(std::size_t count) {
         std::size_t good = 0;
-        for (const v1::DataPlaneView& row : rows()) good += row.in_sync() ? 1 : 0;
+        for (const v1::DataPlaneView& row : rows()) {
+            good += row.in_sync() && row.behind_since_ms() == 0 ? 1 : 0;
+        }
         return good == count;
     }
 

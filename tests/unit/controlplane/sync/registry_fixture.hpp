@@ -58,6 +58,7 @@ class RegistryTest : public testing::Test {
         v1::Nack& nack = *message.mutable_nack();
         nack.set_nonce(last.nonce());
         nack.set_code(code);
+        *nack.mutable_rejected() = last.version();
         nack.add_errors()->set_message("because");
         registry().received(peer.id, message);
     }

@@ -1,3 +1,6 @@
+#include <thread>
+
+#include "controlplane/publish/roster.hpp"
 #include "registry_fixture.hpp"
 
 namespace balancer::controlplane {
@@ -82,6 +85,61 @@ TEST_F(RegistryTest, ShowsARefusalAndWaitsForTheNextVersion) {
     EXPECT_FALSE(row().in_sync());
     publish("b");
     EXPECT_EQ(peer.stream->updates().size(), 2U);
+}
+
+// Each counted failure is a new version: somebody is always one behind.
+TEST_F(RegistryTest, IsInSyncWhileHealthMovesAndBehindSinceTheFirstThatItLacks) {
+    publish("a");
+    Peer peer = come(hello("dp-1"));
+    acknowledge(peer);
+    publish_failures(1);
+    publish_failures(2);
+    EXPECT_TRUE(row().in_sync()) << "they are on their way";
+    EXPECT_EQ(row().acknowledged().seq(), 11U);
+    UnixMs first = row().behind_since_ms();
+    EXPECT_GT(first, 0);
+    std::this_thread::sleep_for(Milliseconds(30));
+    publish_failures(3);
+    EXPECT_LE(row().behind_since_ms() - first, 5) << "not since the last one";
+    acknowledge(peer);
+    EXPECT_EQ(row().acknowledged().seq(), 12U);
+    EXPECT_LE(row().behind_since_ms() - first, 5) << "since what came right behind it";
+    acknowledge(peer);
+    EXPECT_EQ(row().behind_since_ms(), 0);
+
+    publish_failures(4);
+    refuse(peer, v1::NACK_CODE_INVALID);
+    EXPECT_FALSE(row().in_sync()) << "it has refused it, so nothing is on its way";
+}
+
+TEST(RosterTest, WhoIsBehindForLongerThanAMomentIsOutOfSync) {
+    Roster roster{Milliseconds(60'000)};
+    SteadyTime now = steady_now();
+    Roster::Row& row = roster.admit("dp-1", now);
+    row.subscription = 1;
+    auto in_sync = [&](std::uint64_t head) {
+        return roster.views(samples::version(1, head), now, 1'000'000).at(0).in_sync();
+    };
+    roster.published(samples::version(1, 1), now);
+    roster.greeted(row, now);
+    EXPECT_FALSE(in_sync(1)) << "it has acknowledged nothing";
+    roster.acknowledged(row, samples::version(1, 1), samples::version(1, 1));
+    for (std::uint64_t seq = 2; seq < 2'000; ++seq) {
+        now += Milliseconds(50);
+        roster.published(samples::version(1, seq), now);
+        roster.acknowledged(row, samples::version(1, seq - 1), samples::version(1, seq));
+        ASSERT_TRUE(in_sync(seq));
+    }
+    UnixMs since = roster.views(samples::version(1, 1'999), now, 1'000'000).at(0).behind_since_ms();
+    EXPECT_EQ(since, 1'000'000);
+    now += Milliseconds(2'000);
+    EXPECT_TRUE(in_sync(1'999));
+    now += Milliseconds(1);
+    EXPECT_FALSE(in_sync(1'999));
+    // However much is published meanwhile.
+    for (std::uint64_t seq = 2'000; seq < 4'000; ++seq) roster.published(samples::version(1, seq), now);
+    since = roster.views(samples::version(1, 3'999), now, 1'000'000).at(0).behind_since_ms();
+    EXPECT_EQ(since, 1'000'000 - 2'001);
 }
 
 TEST_F(RegistryTest, SendsAllInFullOnceAfterADigestIsRefused) {
