@@ -59,7 +59,8 @@ WaitedPlane judge(const v1::DataPlaneView& view, const WaitGoal& goal, UnixMs no
         plane.detail = "is not connected, last heard " + ago(view.last_heard_ms(), now);
         return plane;
     }
-    if (!at_least(view.applied(), goal.version)) {
+    // What it merely says it holds may be of another control plane, which it does not leave.
+    if (!at_least(view.acknowledged(), goal.version)) {
         if (at_least(view.last_nack_version(), goal.version)) {
             plane.state = State::kRefused;
             plane.detail = fmt::format(
@@ -71,8 +72,9 @@ WaitedPlane judge(const v1::DataPlaneView& view, const WaitGoal& goal, UnixMs no
         } else {
             plane.state = State::kBehind;
             plane.detail = fmt::format(
-                "is behind: has version {}, last heard {}",
-                version_words(view.applied()),
+                "is behind: has {}, last heard {}",
+                view.has_acknowledged() ? "version " + version_words(view.acknowledged())
+                                        : std::string("acknowledged nothing yet"),
                 ago(view.last_heard_ms(), now)
             );
         }
