@@ -37,6 +37,7 @@ ControlPlane::ControlPlane(
           [this] { return std::uniform_real_distribution<double>(0, 1)(random_); }
       ),
       ticker_(context),
+      health_timer_(context),
       revisions_(store, options_.config_file, options_.environment) {}
 
 Result<void> ControlPlane::start(LoadedConfig loaded) {
@@ -79,6 +80,7 @@ Result<void> ControlPlane::start(LoadedConfig loaded) {
 void ControlPlane::stop() {
     stopped_ = true;
     ticker_.cancel();
+    health_timer_.cancel();
 }
 
 ReloadOutcome ControlPlane::reload(std::string_view cause, const v1::ChangeContext& context) {

@@ -131,6 +131,7 @@ class ControlPlane {
     Result<Revision> find_revision(std::string_view side, std::string& name) const;
     Result<void> check_enable(const v1::Provider& provider) const;
     void publish_health(const std::string& cause);
+    void publish_health_soon(const std::string& cause);
     void log_circuits();
     void publish_standings();
     void arm_ticker();
@@ -148,6 +149,9 @@ class ControlPlane {
     std::mt19937_64 random_{std::random_device{}()};  // before the merger, which draws from it
     Merger merger_;
     boost::asio::steady_timer ticker_;
+    boost::asio::steady_timer health_timer_;  // armed: health has changed and waits for its turn
+    SteadyTime health_published_at_{};
+    bool health_waits_ = false;
 
     Revisions revisions_;
     v1::ConfigSection config_;  // the head revision with its overrides: what is published

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "controlplane/control_plane.hpp"
 #include "controlplane/overrides.hpp"
@@ -12,6 +13,10 @@ namespace {
 
 // How often the fleet is judged when no circuit asks for it sooner.
 constexpr Milliseconds kTick{1'000};
+
+// Between two publications of health that nobody asked for: in an outage each report has news, and
+// each version goes to every data plane.
+constexpr Milliseconds kHealthGap{50};
 
 }  // namespace
 
@@ -42,10 +47,27 @@ void ControlPlane::on_report(
         if (merger_.signal(dp_id, signal, now)) changed = true;
     }
     merger_.counters(dp_id, instance_id, report.counters(), now);
-    if (changed) publish_health(fmt::format("report of {}", dp_id));
+    if (changed) publish_health_soon(fmt::format("report of {}", dp_id));
+}
+
+void ControlPlane::publish_health_soon(const std::string& cause) {
+    if (stopped_ || health_waits_) return;
+    SteadyTime at = health_published_at_ + kHealthGap;
+    if (health_published_at_ == SteadyTime{} || steady_now() >= at) {
+        publish_health(cause);
+        return;
+    }
+    arm_ticker();
+    health_waits_ = true;
+    health_timer_.expires_at(at);
+    health_timer_.async_wait([this, cause](ErrorCode ec) {
+        if (!ec) publish_health(cause);
+    });
 }
 
 void ControlPlane::publish_health(const std::string& cause) {
+    if (std::exchange(health_waits_, false)) health_timer_.cancel();
+    health_published_at_ = steady_now();
     log_circuits();
     publisher_.publish_health(merger_.section(), cause);
     arm_ticker();
@@ -109,7 +131,7 @@ void ControlPlane::tick() {
     changed = merger_.age(unix_now()) || changed;
     publish_standings();
     if (changed) {
-        publish_health("time passed");
+        publish_health_soon("time passed");
     } else {
         arm_ticker();
     }

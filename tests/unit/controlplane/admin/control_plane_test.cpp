@@ -169,6 +169,34 @@ TEST_F(ControlPlaneTest, AChangeThatCannotBeStoredIsNotMade) {
     EXPECT_EQ(plane_->publisher().head().seq(), seq);
 }
 
+TEST_F(ControlPlaneTest, AStormOfFailuresIsAFewVersionsAndTheLastOneHasItAll) {
+    start(config_yaml());
+    std::string etag = view("alpha").provider().etag();
+    std::uint64_t before = plane_->publisher().head().seq();
+    SteadyTime began = steady_now();
+    for (int i = 0; i < 200; ++i) fail("alpha", etag);
+    std::uint64_t told = plane_->publisher().head().seq() - before;
+    EXPECT_LE(told, 1U + static_cast<std::uint64_t>(elapsed_ms(began, steady_now())) / 50);
+    auto current = [&] {
+        std::uint64_t seq = plane_->publisher().head().seq();
+        plane_->publisher().publish_health(plane_->merger().section(), "is this news?");
+        return plane_->publisher().head().seq() == seq;
+    };
+    EXPECT_EQ(view("alpha").health().circuit(), v1::CIRCUIT_OPEN);
+    context_.restart();
+    for (int i = 0; i < 5; ++i) context_.run_one_for(Milliseconds(60));
+    EXPECT_TRUE(current()) << "what waited has been told";
+
+    // What an operator asks for does not wait.
+    v1::ResetProviderRequest reset;
+    reset.set_name("alpha");
+    std::uint64_t seq = plane_->publisher().head().seq();
+    fail("alpha", etag);
+    ASSERT_TRUE(plane_->reset_provider(reset).has_value());
+    EXPECT_GT(plane_->publisher().head().seq(), seq);
+    EXPECT_TRUE(current());
+}
+
 TEST_F(ControlPlaneTest, RequestsInFlightDoNotOverflow) {
     start(config_yaml());
     connect();
