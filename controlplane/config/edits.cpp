@@ -19,6 +19,7 @@ YamlPath inside(YamlPath path, YamlStep step) {
 
 std::string text_under(const YamlTree& map, std::string_view key) {
     const YamlTree* value = map.find(key);
+    if (value == nullptr) value = map.find_merged(key);
     return value == nullptr ? std::string() : value->text;
 }
 
@@ -75,6 +76,12 @@ std::string quoted_list(const std::vector<std::string>& names) {
         text += in_quotes(name);
     }
     return text;
+}
+
+// An edit writes into the map itself: it cannot take out what a merge brings, and would hide it by
+// whatever it added.
+Error from_merge(std::string_view what) {
+    return invalid(fmt::format("{} comes from a merge ('<<'): edit the file", what));
 }
 
 YamlTree target_map(const TargetKeys& keys) {
@@ -136,6 +143,10 @@ Result<void> update_provider(YamlEdit& edit, const std::string& name, const Prov
     if (!index) return unknown_name("provider", name, provider_names(edit));
     YamlPath path = inside(kProviders, *index);
     for (const auto& [key, value] : keys) {
+        if (value || providers_of(edit)[*index].find_merged(key) == nullptr) continue;
+        return from_merge(fmt::format("{} of provider {}", key, in_quotes(name)));
+    }
+    for (const auto& [key, value] : keys) {
         if (value) {
             edit.set_key(path, key, *value);
         } else {
@@ -194,6 +205,9 @@ Result<void> set_target(YamlEdit& edit, const TargetKeys& keys) {
         return invalid("model_routes is not written as a map of its own: edit the file");
     }
     const YamlTree* targets = routes->find(keys.pattern);
+    if (targets == nullptr && routes->find_merged(keys.pattern) != nullptr) {
+        return from_merge("route " + in_quotes(keys.pattern));
+    }
     std::size_t index = 0;
     if (targets != nullptr) {
         while (index < targets->items.size() &&
@@ -218,6 +232,11 @@ Result<void> remove_target(
 ) {
     const YamlTree* routes = edit.tree().find("model_routes");
     const YamlTree* targets = routes == nullptr ? nullptr : routes->find(pattern);
+    // Behind a route that is taken out, a merged one of the same pattern would come to light.
+    if (routes != nullptr && (targets == nullptr || provider.empty()) &&
+        routes->find_merged(pattern) != nullptr) {
+        return from_merge("route " + in_quotes(pattern));
+    }
     if (targets == nullptr) return unknown_name("route", pattern, route_patterns(edit));
     if (provider.empty()) {
         edit.remove_key(kRoutes, pattern);

@@ -139,6 +139,23 @@ YamlTree* YamlTree::find(std::string_view key) {
     return const_cast<YamlTree*>(std::as_const(*this).find(key));
 }
 
+// As MapReader reads it: of several maps the first one that has the key.
+const YamlTree* YamlTree::find_merged(std::string_view key) const {
+    for (const YamlEntry& entry : entries) {
+        if (entry.key != "<<") continue;
+        const YamlTree& merged = entry.value;
+        auto under = [&](const YamlTree& map) {
+            const YamlTree* own = map.find(key);
+            return own != nullptr ? own : map.find_merged(key);
+        };
+        if (const YamlTree* found = under(merged)) return found;
+        for (const YamlTree& each : merged.items) {
+            if (const YamlTree* found = under(each)) return found;
+        }
+    }
+    return nullptr;
+}
+
 bool operator==(const YamlTree& a, const YamlTree& b) {
     if (a.kind != b.kind || a.text != b.text) return false;
     if (a.quoted != b.quoted && reads_as_more_than_text(a.text)) return false;

@@ -33,6 +33,9 @@ struct YamlTree {
     const YamlTree* find(std::string_view key) const;
     YamlTree* find(std::string_view key);
 
+    // What a merge key ('<<') brings under this key; null: nothing. A key of the map's own hides it.
+    const YamlTree* find_merged(std::string_view key) const;
+
     // Equal as a configuration: a scalar's quotes count only where they make a difference.
     friend bool operator==(const YamlTree& a, const YamlTree& b);
 };

@@ -245,6 +245,52 @@ TEST(YamlEdit, WhatIsMergedFromElsewhereIsLeftToTheFile) {
     EXPECT_FALSE(remove_target(edit, "x", ""));
 }
 
+// A merge brings a route, a provider's name and keys, a target's provider.
+const std::string kMerged = R"(x-shared: &shared
+  name: b
+  proxy: http://127.0.0.1:3128
+x-routes: &routes
+  "*opus*":
+    - {provider: a, model: big, priority: 1}
+x-target: &target {provider: a, model: small}
+providers:
+  - {name: a, type: anthropic, base_url: "https://a.example", auth_type: api_key, auth_value: k}
+  - <<: [{weight: 2}, *shared]
+    type: anthropic
+    base_url: https://b.example
+    auth_type: api_key
+    auth_value: k
+model_routes:
+  <<: *routes
+  "*":
+    - <<: *target
+      priority: 1
+)";
+
+TEST(YamlEdit, RefusesToHideOrToRemoveWhatAMergeBrings) {
+    YamlEdit edit = edit_of(kMerged);
+    auto refused = [](const auto& result) {
+        return !result && result.error().text().find("comes from a merge") != std::string::npos;
+    };
+    EXPECT_TRUE(refused(set_target(edit, {"*opus*", "b", {}, 2, {}})));
+    EXPECT_TRUE(refused(remove_target(edit, "*opus*", "")));
+    EXPECT_TRUE(refused(remove_target(edit, "*opus*", "a")));
+    EXPECT_TRUE(refused(update_provider(edit, "b", {{"type", text_scalar("x")}, {"proxy", {}}})));
+    EXPECT_TRUE(refused(update_provider(edit, "b", {{"weight", {}}})));
+    EXPECT_EQ(finished(edit), kMerged) << "refused as a whole";
+
+    // What is set in the map itself wins, and what a merge says is read.
+    EXPECT_TRUE(update_provider(edit, "b", {{"weight", plain_scalar("3")}, {"timeouts", {}}}));
+    EXPECT_TRUE(set_target(edit, {"*", "a", {}, 5, {}}));
+    EXPECT_TRUE(set_target(edit, {"new", "b", {}, 1, {}}));
+    Result<YamlTree> tree = parse_yaml_tree(finished(edit));
+    ASSERT_TRUE(tree);
+    EXPECT_EQ(tree->find("providers")->items[1].find("weight")->text, "3");
+    ASSERT_EQ(tree->find("model_routes")->find("*")->items.size(), 1U);
+    EXPECT_EQ(tree->find("model_routes")->find("*")->items[0].find("priority")->text, "5");
+    EXPECT_TRUE(tree->find("model_routes")->find("new"));
+}
+
 TEST(YamlEdit, AChangeOfAnAliasChangesNothingElse) {
     YamlEdit edit = edit_of(
         "x-t: &t {type: anthropic}\nproviders:\n  - {name: a, timeouts: *t}\n  - {name: b, "
