@@ -94,6 +94,8 @@ class Publisher::Registry {
     Id last_id_ = 0;
     bool shutting_down_ = false;
     TokenBucket streams_{kStreamBurst, kStreamsPerSecond};
+    // Lines about who is refused before it has a row of its own.
+    TokenBucket refusals_{Roster::kComplaintBurst, Roster::kComplaintsPerSecond};
     SteadyTime crowd_logged_at_{};
     unsigned crowd_ = 0;  // who has been asked to come later
     boost::asio::steady_timer timer_;

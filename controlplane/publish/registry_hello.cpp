@@ -88,8 +88,9 @@ void Publisher::Registry::note_ahead(Roster::Row& row, const v1::Hello& hello) {
 
 bool Publisher::Registry::refused(Id id, Subscription& subscription, const v1::Hello& hello) {
     auto refuse = [&](v1::Goaway::Reason reason, Milliseconds retry_after, std::string detail) {
+        // Names cost nothing, and whoever is refused may come again at once.
         log_.emit(
-            LogLevel::kWarning,
+            refusals_.take(steady_now()) ? LogLevel::kWarning : LogLevel::kDebug,
             LogEvent::kDataPlaneRefused,
             fmt::format("data plane {} is refused: {}", hello.dp_id(), detail),
             {{"dp_id", hello.dp_id()}, {"peer", subscription.peer()}, {"build", hello.build()}}

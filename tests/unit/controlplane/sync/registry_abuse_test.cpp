@@ -85,6 +85,21 @@ TEST_F(RegistryTest, OneThatComesAgainAndAgainIsAskedToWaitAndTheOthersAreNot) {
     EXPECT_EQ(come(hello("other")).stream->updates().size(), 1U);
 }
 
+TEST_F(RegistryTest, RefusedHellosFillNoLog) {
+    publish("a");
+    int lines = 0;
+    log_.set_tap([&](const LogRecord& record) {
+        lines += record.event == LogEvent::kDataPlaneRefused ? 1 : 0;
+    });
+    for (int i = 0; i < 500; ++i) {
+        v1::Hello other = hello("dp-" + std::to_string(i));
+        other.set_protocol_major(2);
+        EXPECT_EQ(come(other).stream->sent.back().goaway().reason(), v1::Goaway::INCOMPATIBLE);
+    }
+    EXPECT_GE(lines, 10);
+    EXPECT_LE(lines, 25);
+}
+
 TEST_F(RegistryTest, ACrowdBeyondTheBurstIsSpreadOverTime) {
     publish("a");
     std::set<std::uint32_t> waits;
