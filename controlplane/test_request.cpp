@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/redact.hpp"
+#include "base/utf8.hpp"
 #include "model/url.hpp"
 
 namespace balancer::controlplane {
@@ -74,9 +75,7 @@ std::string shown(std::string text, const HttpRequest& request) {
         if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';
     }
     if (text.size() > kQuotedMax) {
-        std::size_t end = kQuotedMax;
-        while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-        text.resize(end);
+        cut_utf8(text, kQuotedMax);
         text += "...";
     }
     return text;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/redact.hpp"
+#include "base/utf8.hpp"
 
 namespace balancer::controlplane {
 namespace {
@@ -61,9 +62,7 @@ std::string in_quotes(std::string_view text) {
     // Redacted before it is cut: half a secret no longer looks like one.
     std::string shown = redact(text);
     if (shown.size() > kQuotedMax) {
-        std::size_t end = kQuotedMax;
-        while (end > 0 && (static_cast<unsigned char>(shown[end]) & 0xC0) == 0x80) --end;
-        shown.resize(end);
+        cut_utf8(shown, kQuotedMax);
         shown += "...";
     }
     for (char& c : shown) {

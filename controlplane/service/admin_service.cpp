@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/file.hpp"
+#include "base/utf8.hpp"
 #include "controlplane/config/edits.hpp"
 #include "controlplane/service/redacted_print.hpp"
 
@@ -34,7 +35,7 @@ grpc::Status to_grpc_status(const Error& error) {
     } else if (error.code == boost::system::errc::invalid_argument) {
         code = grpc::StatusCode::FAILED_PRECONDITION;
     }
-    return grpc::Status(code, error.text().substr(0, kStatusTextMax));
+    return grpc::Status(code, std::string(utf8_prefix(error.text(), kStatusTextMax)));
 }
 
 AdminService::AdminService(

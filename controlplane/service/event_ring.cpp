@@ -5,6 +5,8 @@
 #include <charconv>
 #include <utility>
 
+#include "base/utf8.hpp"
+
 namespace balancer::controlplane {
 namespace {
 
@@ -12,18 +14,16 @@ namespace {
 constexpr std::size_t kMessageMax = 2'048;
 constexpr std::size_t kValueMax = 1'024;
 
-// Never in the middle of a character: protobuf would refuse to send it.
-std::string cut(const std::string& text, std::size_t bytes_max) {
-    // What came from outside may be no UTF-8 at all.
+std::string cut(std::string_view text, std::size_t bytes_max) {
+    std::string kept(utf8_prefix(text, bytes_max));
+    // What came from outside may be no UTF-8 at all, and protobuf would refuse to send it.
     std::string quoted;
-    append_json_string(quoted, text.substr(0, bytes_max));
-    bool whole = text.size() <= bytes_max && quoted.find("\xEF\xBF\xBD") == std::string::npos;
-    if (whole) return text;
-    std::string clean;
-    for (unsigned char c : text.substr(0, bytes_max))
-        clean.push_back(c < 0x80 ? static_cast<char>(c) : '?');
-    if (text.size() > bytes_max) clean += "…";
-    return clean;
+    append_json_string(quoted, kept);
+    if (quoted.find("\xEF\xBF\xBD") != std::string::npos) {
+        for (char& c : kept) c = static_cast<unsigned char>(c) < 0x80 ? c : '?';
+    }
+    if (kept.size() < text.size()) kept += "…";
+    return kept;
 }
 
 struct Id {

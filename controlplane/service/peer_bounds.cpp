@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <string>
 
+#include "base/utf8.hpp"
 #include "model/failure.hpp"
 
 namespace balancer::controlplane {
@@ -18,34 +19,26 @@ constexpr std::size_t kDigestBytes = 32;
 // Nobody counts this far, and the sum over a thousand processes still fits.
 constexpr std::uint64_t kCountMax = std::uint64_t{1} << 48;
 
-// Never in the middle of a character: protobuf would refuse to send it on.
-void cut(std::string& text, std::size_t bytes_max) {
-    if (text.size() <= bytes_max) return;
-    std::size_t end = bytes_max;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-    text.resize(end);
-}
-
 template <class List>
 void cut_list(List& list, int count_max) {
     if (list.size() > count_max) list.DeleteSubrange(count_max, list.size() - count_max);
 }
 
 void bound(v1::Version& version) {
-    cut(*version.mutable_store_uuid(), kNameMax);
+    cut_utf8(*version.mutable_store_uuid(), kNameMax);
 }
 
 void bound(google::protobuf::RepeatedPtrField<v1::ResourceError>& errors) {
     cut_list(errors, kErrorsMax);
     for (v1::ResourceError& error : errors) {
-        cut(*error.mutable_resource(), kNameMax);
-        cut(*error.mutable_field_path(), kNameMax);
-        cut(*error.mutable_message(), kWordsMax);
+        cut_utf8(*error.mutable_resource(), kNameMax);
+        cut_utf8(*error.mutable_field_path(), kNameMax);
+        cut_utf8(*error.mutable_message(), kWordsMax);
     }
 }
 
 void bound(v1::Hello& hello) {
-    cut(*hello.mutable_build(), kNameMax);
+    cut_utf8(*hello.mutable_build(), kNameMax);
     hello.clear_features();  // no feature is asked for yet
     if (hello.has_applied()) bound(*hello.mutable_applied());
     auto& digests = *hello.mutable_section_sha256();
@@ -57,12 +50,12 @@ void bound(v1::Hello& hello) {
 }
 
 void bound(v1::Signal& signal) {
-    cut(*signal.mutable_provider(), kNameMax);
-    cut(*signal.mutable_etag(), kNameMax);
-    cut(*signal.mutable_model(), kNameMax);
-    cut(*signal.mutable_detail(), kWordsMax);
-    cut(*signal.mutable_request_id(), kNameMax);
-    cut(*signal.mutable_probe_id(), kNameMax);
+    cut_utf8(*signal.mutable_provider(), kNameMax);
+    cut_utf8(*signal.mutable_etag(), kNameMax);
+    cut_utf8(*signal.mutable_model(), kNameMax);
+    cut_utf8(*signal.mutable_detail(), kWordsMax);
+    cut_utf8(*signal.mutable_request_id(), kNameMax);
+    cut_utf8(*signal.mutable_probe_id(), kNameMax);
     signal.set_at_ms(std::max<UnixMs>(0, signal.at_ms()));
     signal.set_started_at_ms(std::clamp<UnixMs>(signal.started_at_ms(), 0, signal.at_ms()));
 }

@@ -92,6 +92,14 @@ TEST_F(EventRingTest, CutsWhatIsLongAndWhatIsNoText) {
     EXPECT_LT(ring_.next(place, {})->ByteSizeLong(), 3'000U);
     v1::WatchEventsResponse broken = *ring_.next(place, {});
     EXPECT_EQ(broken.event().message(), "?? broken");
+    // Long, and good text in any language.
+    std::string words = "x";
+    while (words.size() < 5'000) words += "\xe2\x82\xac";
+    ring_.append(record(words));
+    std::string cut = ring_.next(place, {})->event().message();
+    EXPECT_GT(cut.size(), 2'000U);
+    EXPECT_EQ(cut.substr(0, 7), words.substr(0, 7));
+    EXPECT_EQ(cut.find('?'), std::string::npos);
     v1::WatchEventsResponse parsed;
     EXPECT_TRUE(parsed.ParseFromString(broken.SerializeAsString()));
 }
