@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "controlplane/config/edits.hpp"
+#include "controlplane/config/find_provider.hpp"
 #include "controlplane/control_plane.hpp"
 
 namespace balancer::controlplane {

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "controlplane/config/find_provider.hpp"
 #include "controlplane/control_plane.hpp"
-#include "controlplane/overrides.hpp"
 #include "model/from_proto.hpp"
 
 namespace balancer::controlplane {

@@ -6,6 +6,7 @@
 #include <exception>
 
 #include "base/net.hpp"
+#include "controlplane/config/find_provider.hpp"
 #include "controlplane/control_plane.hpp"
 #include "controlplane/test_request.hpp"
 

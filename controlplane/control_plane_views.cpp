@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "controlplane/config/edits.hpp"
+#include "controlplane/config/find_provider.hpp"
 #include "controlplane/control_plane.hpp"
 #include "controlplane/overrides.hpp"
 

@@ -24,13 +24,6 @@ Effective apply_overrides(const v1::ConfigSection& file, const std::vector<Overr
     return result;
 }
 
-const v1::Provider* find_provider(const v1::ConfigSection& config, std::string_view name) {
-    for (const v1::Provider& provider : config.providers()) {
-        if (provider.name() == name) return &provider;
-    }
-    return nullptr;
-}
-
 std::size_t count_enabled(const v1::ConfigSection& config) {
     return static_cast<std::size_t>(std::count_if(
         config.providers().begin(),

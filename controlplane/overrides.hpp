@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "balancer/v1/config.pb.h"
@@ -19,8 +18,6 @@ struct Effective {
 };
 
 Effective apply_overrides(const v1::ConfigSection& file, const std::vector<Override>& overrides);
-
-const v1::Provider* find_provider(const v1::ConfigSection& config, std::string_view name);
 
 std::size_t count_enabled(const v1::ConfigSection& config);
 

@@ -6,19 +6,13 @@
 #include <limits>
 #include <map>
 
+#include "controlplane/config/find_provider.hpp"
 #include "controlplane/config/map_reader.hpp"
 
 namespace balancer::controlplane {
 namespace {
 
 constexpr std::string_view kPassthrough = "passthrough";
-
-const v1::Provider* find_provider(const v1::ConfigSection& config, std::string_view name) {
-    for (const v1::Provider& provider : config.providers()) {
-        if (provider.name() == name) return &provider;
-    }
-    return nullptr;
-}
 
 void check_provider(
     const YamlValue& value,

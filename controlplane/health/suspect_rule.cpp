@@ -27,13 +27,12 @@ double median(std::vector<double> shares) {
 
 }  // namespace
 
-bool SuspectRule::judge(
+void SuspectRule::judge(
     const UsageWindow& usage,
     const std::vector<Member>& members,
     const std::map<std::string, std::string, std::less<>>& providers,
     UnixMs now
 ) {
-    bool changed = false;
     for (const Member& member : members) {
         Record record = record_of(member.dp_id, usage, members, providers, now);
         auto standing = standings_.find(member.dp_id);
@@ -45,13 +44,11 @@ bool SuspectRule::judge(
                 fmt::join(record.failed, ", ")
             );
             standings_.emplace(member.dp_id, Standing{now, std::move(reason), false});
-            changed = true;
         } else if (standing != standings_.end()) {
             bool forgotten = now - seen_failing_[member.dp_id] >= kDoubtMax.count();
             if (record.used == 0 && !forgotten) continue;
             standings_.erase(standing);
             seen_failing_.erase(member.dp_id);
-            changed = true;
         }
     }
     auto gone = [&](const auto& item) {
@@ -59,9 +56,9 @@ bool SuspectRule::judge(
             return member.dp_id == item.first;
         });
     };
-    changed = std::erase_if(standings_, gone) > 0 || changed;
+    std::erase_if(standings_, gone);
     std::erase_if(seen_failing_, gone);
-    return give_leave(members) || changed;
+    give_leave(members);
 }
 
 SuspectRule::Record SuspectRule::record_of(
@@ -91,7 +88,7 @@ SuspectRule::Record SuspectRule::record_of(
     return record;
 }
 
-bool SuspectRule::give_leave(const std::vector<Member>& members) {
+void SuspectRule::give_leave(const std::vector<Member>& members) {
     std::size_t room = members.size() / 3;
     for (const Member& member : members) {
         // Unready without our leave: it takes a place all the same.
@@ -104,14 +101,10 @@ bool SuspectRule::give_leave(const std::vector<Member>& members) {
     std::stable_sort(longest_first.begin(), longest_first.end(), [](auto* a, auto* b) {
         return a->since < b->since;
     });
-    bool changed = false;
     for (Standing* standing : longest_first) {
-        bool leave = room > 0;
-        if (leave) --room;
-        changed = changed || standing->may_turn_unready != leave;
-        standing->may_turn_unready = leave;
+        standing->may_turn_unready = room > 0;
+        if (room > 0) --room;
     }
-    return changed;
 }
 
 }  // namespace balancer::controlplane

@@ -25,9 +25,8 @@ class SuspectRule {
     static constexpr std::size_t kProvidersMin = 2;
     static constexpr Milliseconds kDoubtMax{60'000};
 
-    // `providers`: each with where it is; several under one address are one witness. True when
-    // standings() changed.
-    bool judge(
+    // `providers`: each with where it is; several under one address are one witness.
+    void judge(
         const UsageWindow& usage,
         const std::vector<Member>& members,
         const std::map<std::string, std::string, std::less<>>& providers,
@@ -50,7 +49,7 @@ class SuspectRule {
         const std::map<std::string, std::string, std::less<>>& providers,
         UnixMs now
     );
-    bool give_leave(const std::vector<Member>& members);
+    void give_leave(const std::vector<Member>& members);
 
     Standings standings_;
     std::map<std::string, UnixMs, std::less<>> seen_failing_;  // when last, of those in standings_

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "controlplane/publish/registry.hpp"
+#include "controlplane/publish/version_order.hpp"
 #include "model/protocol.hpp"
 
 namespace balancer::controlplane {
@@ -15,10 +16,6 @@ constexpr Milliseconds kCrowdLogGap{30'000};
 constexpr Milliseconds kCrowdWait{500};
 constexpr Milliseconds kCrowdStep{20};
 constexpr unsigned kCrowdPlaces = 250;
-
-bool newer(const v1::Version& a, const v1::Version& b) {
-    return std::pair(a.epoch(), a.seq()) > std::pair(b.epoch(), b.seq());
-}
 
 }  // namespace
 

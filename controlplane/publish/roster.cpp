@@ -2,16 +2,14 @@
 
 #include <algorithm>
 
+#include "controlplane/publish/version_order.hpp"
+
 namespace balancer::controlplane {
 namespace {
 
 constexpr std::size_t kReplacedMax = 8;
 // At most twenty a second or so, and whoever acknowledges nothing is left after ten seconds.
 constexpr std::size_t kPublicationsMax = 1'000;
-
-bool equal(const v1::Version& a, const v1::Version& b) {
-    return a.store_uuid() == b.store_uuid() && a.epoch() == b.epoch() && a.seq() == b.seq();
-}
 
 }  // namespace
 

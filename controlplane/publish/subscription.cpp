@@ -3,16 +3,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "controlplane/publish/version_order.hpp"
+
 namespace balancer::controlplane {
 namespace {
 
 // A data plane sends a heartbeat every 2 s, and one answer for each Update.
 constexpr double kIdleTalkBurst = 50;
 constexpr double kIdleTalkPerSecond = 5;
-
-bool equal(const v1::Version& a, const v1::Version& b) {
-    return a.store_uuid() == b.store_uuid() && a.epoch() == b.epoch() && a.seq() == b.seq();
-}
 
 }  // namespace
 
