@@ -1,5 +1,6 @@
 #include "cli/arguments.hpp"
 #include "cli/command/commands.hpp"
+#include "cli/command/wait.hpp"
 
 namespace balancer::cli {
 namespace {
@@ -155,6 +156,9 @@ void add_reason_and_wait(CLI::App& command, Request& request) {
             request.change.wait_s,
             "Wait until every connected data plane has it; without SECONDS: for 30 s"
         )
+        ->check([](const std::string& text) {
+            return wait_time(text) ? std::string() : text + " is not a number of seconds up to a day";
+        })
         ->option_text("[=SECONDS]");
 }
 

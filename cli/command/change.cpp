@@ -18,17 +18,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// None: not a number of seconds.
-std::optional<Milliseconds> wait_time(const std::string& text) {
-    if (text == "true") return Milliseconds(30'000);
-    char* end = nullptr;
-    double seconds = std::strtod(text.c_str(), &end);
-    if (end == text.c_str() || *end != '\0' || !(seconds >= 0) || seconds > 86'400) {
-        return std::nullopt;
-    }
-    return Milliseconds(static_cast<std::int64_t>(seconds * 1000));
-}
-
 void print_change(Session& session, const v1::ChangeResponse& answer) {
     if (answer.dry_run()) {
         print_diff(session, answer.diff());
@@ -78,14 +67,10 @@ int report_change(
         if (!table) print_document(*answer, session.format, session.out);
         return kDone;
     }
-    std::optional<Milliseconds> limit = wait_time(flags.wait_s);
-    if (!limit) {
-        session.err << "balancerctl: --wait=" << printable(flags.wait_s)
-                    << " is not a number of seconds; the change was made\n";
-        return kUsage;
-    }
+    // Checked when it was parsed: here the change has been made.
+    Milliseconds limit = wait_time(flags.wait_s).value();
     Result<WaitOutcome> outcome =
-        wait_for_data_planes(session, WaitGoal{answer->version(), drained}, *limit);
+        wait_for_data_planes(session, WaitGoal{answer->version(), drained}, limit);
     if (!outcome) return report(session, outcome.error());
     if (table) {
         print_outcome(session, *outcome);

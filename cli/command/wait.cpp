@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <thread>
@@ -51,6 +52,16 @@ void show_progress(Session& session, const WaitOutcome& outcome, std::string& sh
 }
 
 }  // namespace
+
+std::optional<Milliseconds> wait_time(const std::string& text) {
+    if (text == "true") return Milliseconds(30'000);
+    char* end = nullptr;
+    double seconds = std::strtod(text.c_str(), &end);
+    if (end == text.c_str() || *end != '\0' || !(seconds >= 0) || seconds > 86'400) {
+        return std::nullopt;
+    }
+    return Milliseconds(static_cast<std::int64_t>(seconds * 1000));
+}
 
 WaitedPlane judge(const v1::DataPlaneView& view, const WaitGoal& goal, UnixMs now) {
     WaitedPlane plane{view.dp_id(), State::kDone, "has it"};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,9 @@
 #include "cli/session.hpp"
 
 namespace balancer::cli {
+
+// The value of --wait: seconds, or "true" for the default. None: neither.
+std::optional<Milliseconds> wait_time(const std::string& text);
 
 struct WaitGoal {
     v1::Version version;

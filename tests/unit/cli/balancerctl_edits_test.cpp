@@ -295,7 +295,11 @@ TEST_F(BalancerctlWaitTest, WithoutDataPlanesThereIsNothingToWaitFor) {
     start();
     EXPECT_EQ(ctl({"providers", "update", "alpha", "--weight", "9", "--wait"}), 0) << err_;
     EXPECT_TRUE(says("no data plane is connected")) << out_;
-    EXPECT_EQ(ctl({"providers", "update", "alpha", "--weight", "8", "--wait=soon"}), 2);
+    for (const char* wait : {"--wait=soon", "--wait=-1", "--wait=1e9"}) {
+        EXPECT_EQ(ctl({"providers", "update", "alpha", "--weight", "8", wait}), 2) << wait;
+        EXPECT_FALSE(says("is changed")) << "found before anything was asked for";
+    }
+    EXPECT_EQ(as_json({"providers", "get", "alpha"})["provider"]["weight"], 9);
 }
 
 TEST_F(BalancerctlWaitTest, NamesWhoIsBehindAndWhoRefusedAndWhy) {

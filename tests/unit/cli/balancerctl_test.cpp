@@ -306,6 +306,27 @@ TEST_F(BalancerctlTest, NoHealthyProviderIsDegraded) {
     std::string token = *read_secret_file(dir_.path() / "state" / "dataplane.token");
     context.AddMetadata("authorization", "Bearer " + token);
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+    // Who reports is connected, and takes whatever comes.
+    grpc::ClientContext sync_context;
+    sync_context.AddMetadata("authorization", "Bearer " + token);
+    sync_context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+    auto sync = stub->Sync(&sync_context);
+    v1::SyncRequest hello;
+    hello.mutable_hello()->set_dp_id("dp-1");
+    hello.mutable_hello()->set_instance_id("i-1");
+    hello.mutable_hello()->set_protocol_major(1);
+    ASSERT_TRUE(sync->Write(hello));
+    v1::SyncResponse said;
+    ASSERT_TRUE(sync->Read(&said));
+    std::thread acknowledging([&] {
+        while (sync->Read(&said)) {
+            if (!said.has_update()) continue;
+            v1::SyncRequest ack;
+            ack.mutable_ack()->set_nonce(said.update().nonce());
+            *ack.mutable_ack()->mutable_applied() = said.update().version();
+            sync->Write(ack);
+        }
+    });
     auto stream = stub->Report(&context);
     report.set_dp_id("dp-1");
     report.set_instance_id("i-1");
@@ -331,6 +352,9 @@ TEST_F(BalancerctlTest, NoHealthyProviderIsDegraded) {
     EXPECT_TRUE(says("open, ")) << out_;
     EXPECT_EQ(ctl({"providers", "reset", "alpha"}), 0);
     EXPECT_EQ(ctl({"status"}), 0);
+    sync_context.TryCancel();
+    acknowledging.join();
+    sync->Finish();
 }
 
 }  // namespace
