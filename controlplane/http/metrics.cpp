@@ -179,6 +179,39 @@ void add_providers(std::vector<prometheus::MetricFamily>& out, const ControlPlan
     }
 }
 
+// How well what is published comes to the data planes, and what they report to us.
+void add_sync(
+    std::vector<prometheus::MetricFamily>& out, const ControlPlane& control_plane, UnixMs now
+) {
+    int left_out = 0;
+    UnixMs lag = 0;
+    for (const v1::DataPlaneView& view : control_plane.publisher().data_planes()) {
+        if (!view.connected()) continue;
+        left_out += view.quarantined_size();
+        if (view.behind_since_ms() != 0) lag = std::max(lag, now - view.behind_since_ms());
+    }
+    const FleetTally& tally = control_plane.publisher().tally();
+    out.push_back(counter("updates_refused_total", "Versions that a data plane has refused.")
+                      .add(tally.updates_refused)
+                      .take());
+    out.push_back(gauge(
+                      "providers_left_out",
+                      "Providers that data planes cannot use and leave out, over all of them."
+    )
+                      .add(left_out)
+                      .take());
+    out.push_back(
+        gauge("data_planes_lag_seconds", "For how long the one that is longest behind has been so.")
+            .add(static_cast<double>(lag) / 1000.0)
+            .take()
+    );
+    out.push_back(
+        counter("signals_dropped_total", "Outcomes that data planes could not keep for us.")
+            .add(tally.signals_dropped)
+            .take()
+    );
+}
+
 void add_fleet(std::vector<prometheus::MetricFamily>& out, const ControlPlane& control_plane) {
     const Merger& merger = control_plane.merger();
     std::size_t aside = 0;
@@ -210,6 +243,7 @@ std::string metrics_text(const ControlPlane& control_plane, UnixMs now) {
     add_process(families, control_plane, now);
     add_providers(families, control_plane);
     add_fleet(families, control_plane);
+    add_sync(families, control_plane, now);
     std::ostringstream out;
     prometheus::TextSerializer().Serialize(out, families);
     return std::move(out).str();

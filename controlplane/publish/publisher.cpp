@@ -86,6 +86,10 @@ std::vector<Member> Publisher::members() const {
     return state_->registry.members();
 }
 
+const FleetTally& Publisher::tally() const {
+    return state_->registry.tally();
+}
+
 void Publisher::set_standings(const Standings& standings) {
     state_->registry.set_standings(standings);
 }

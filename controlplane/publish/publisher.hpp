@@ -25,6 +25,12 @@ struct PublisherTimes {
     Milliseconds report_interval{2'000};
 };
 
+// Counted since the start, over all data planes.
+struct FleetTally {
+    std::uint64_t updates_refused = 0;
+    std::uint64_t signals_dropped = 0;  // by data planes, for want of room
+};
+
 // Lives on the control plane's loop; not thread-safe.
 //
 // State of the world: three sections under one version. Each publication that changes a section's
@@ -60,6 +66,8 @@ class Publisher {
 
     // Those connected now.
     std::vector<Member> members() const;
+
+    const FleetTally& tally() const;
 
     // What the fleet thinks of some of them; each that it changes for is told at once.
     void set_standings(const Standings& standings);

@@ -83,7 +83,10 @@ void Publisher::Registry::signals_dropped(
     std::string_view dp_id, std::string_view instance_id, std::uint64_t count
 ) {
     if (!connected(dp_id, instance_id)) return;
-    roster_.find(dp_id)->view.set_signals_dropped(count);
+    v1::DataPlaneView& view = roster_.find(dp_id)->view;
+    if (count <= view.signals_dropped()) return;
+    tally_.signals_dropped += count - view.signals_dropped();
+    view.set_signals_dropped(count);
 }
 
 void Publisher::Registry::head_changed() {

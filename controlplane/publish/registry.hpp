@@ -64,6 +64,7 @@ class Publisher::Registry {
 
     std::vector<v1::DataPlaneView> rows() const;
     std::vector<Member> members() const;
+    const FleetTally& tally() const { return tally_; }
     void set_standings(const Standings& standings);
 
   private:
@@ -91,6 +92,7 @@ class Publisher::Registry {
     Roster roster_;
     std::map<Id, Subscription> subscriptions_;
     Standings standings_;
+    FleetTally tally_;
     Id last_id_ = 0;
     bool shutting_down_ = false;
     TokenBucket streams_{kStreamBurst, kStreamsPerSecond};

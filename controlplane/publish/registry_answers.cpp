@@ -71,6 +71,7 @@ void Publisher::Registry::acknowledged(Subscription& subscription, const v1::Ack
 void Publisher::Registry::refused_update(Subscription& subscription, const v1::Nack& nack) {
     Roster::Row& row = *roster_.find(subscription.dp_id());
     std::string words = words_of(nack);
+    ++tally_.updates_refused;
     complain(
         row,
         LogLevel::kError,

@@ -179,7 +179,11 @@ void Publisher::Registry::take_place(Id id, Roster::Row& row, const v1::Hello& h
     std::string last_nack = std::move(*row.view.mutable_last_nack());
     UnixMs last_nack_at = row.view.last_nack_at_ms();
     v1::Version last_nack_version = row.view.last_nack_version();
+    // Cumulative of a process, whichever stream it has.
+    bool same_process = row.view.instance_id() == hello.instance_id();
+    std::uint64_t signals_dropped = same_process ? row.view.signals_dropped() : 0;
     row.view.Clear();
+    row.view.set_signals_dropped(signals_dropped);
     row.heartbeat_seen = false;
     if (!last_nack.empty()) *row.view.mutable_last_nack_version() = last_nack_version;
     row.view.set_last_nack(std::move(last_nack));

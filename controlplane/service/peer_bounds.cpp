@@ -116,6 +116,7 @@ void bound(v1::SyncRequest& request) {
 }
 
 void bound(v1::ReportRequest& report, UnixMs now) {
+    if (report.signals_dropped() > kCountMax) report.clear_signals_dropped();
     cut_list(*report.mutable_signals(), kSignalsMax);
     for (v1::Signal& signal : *report.mutable_signals()) bound(signal);
     move_back(*report.mutable_signals(), now);

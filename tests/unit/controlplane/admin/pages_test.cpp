@@ -133,6 +133,7 @@ TEST_F(PagesTest, MetricsTellStateAndNoSecret) {
     counters.set_successes(4);
     (*counters.mutable_failures())[v1::FAILURE_CLASS_UPSTREAM_5XX] = 1;
     plane_->on_report("dp-1", "instance-1", report);
+    plane_->publisher().registry().signals_dropped("dp-1", "instance-1", 7);
     reload("broken");
 
     std::string text = page("/metrics").body;
@@ -154,11 +155,48 @@ TEST_F(PagesTest, MetricsTellStateAndNoSecret) {
              "balancer_cp_provider_failures_total{provider=\"alpha\",class=\"upstream_5xx\"} 1\n",
              "balancer_cp_signals_received_total 2\n",
              "balancer_cp_signals_ignored_total 1\n",
-             "balancer_cp_data_planes_connected 0\n",
+             "balancer_cp_data_planes_connected 1\n",
+             "balancer_cp_data_planes_in_sync 0\n",
+             "balancer_cp_updates_refused_total 0\n",
+             "balancer_cp_providers_left_out 0\n",
+             "balancer_cp_signals_dropped_total 7\n",
          }) {
         EXPECT_NE(text.find(line), std::string::npos) << line << "is missing from\n" << text;
     }
     EXPECT_EQ(text.find("canary"), std::string::npos);
+}
+
+TEST_F(PagesTest, MetricsTellHowWhatIsPublishedArrives) {
+    start(config_yaml());
+    connect();
+    auto answer = [&](const std::function<void(v1::SyncRequest&, const v1::Update&)>& fill) {
+        v1::SyncRequest message;
+        fill(message, stream_->updates().back());
+        plane_->publisher().registry().received(stream_id_, message);
+    };
+    answer([](v1::SyncRequest& message, const v1::Update& update) {
+        message.mutable_ack()->set_nonce(update.nonce());
+        *message.mutable_ack()->mutable_applied() = update.version();
+        message.mutable_ack()->add_quarantined()->set_resource("provider/gamma");
+    });
+    std::string text = page("/metrics").body;
+    for (const char* line : {
+             "balancer_cp_data_planes_in_sync 1\n",
+             "balancer_cp_providers_left_out 1\n",
+             "balancer_cp_data_planes_lag_seconds 0\n",
+         }) {
+        EXPECT_NE(text.find(line), std::string::npos) << line << "is missing from\n" << text;
+    }
+    ASSERT_TRUE(set_enabled("gamma", true).has_value());
+    answer([](v1::SyncRequest& message, const v1::Update& update) {
+        message.mutable_nack()->set_nonce(update.nonce());
+        *message.mutable_nack()->mutable_rejected() = update.version();
+        message.mutable_nack()->set_code(v1::NACK_CODE_INVALID);
+    });
+    text = metrics_text(*plane_, unix_now() + 5'000);
+    EXPECT_NE(text.find("balancer_cp_updates_refused_total 1\n"), std::string::npos) << text;
+    EXPECT_NE(text.find("balancer_cp_data_planes_in_sync 0\n"), std::string::npos) << text;
+    EXPECT_NE(text.find("balancer_cp_data_planes_lag_seconds 5"), std::string::npos) << text;
 }
 
 }  // namespace

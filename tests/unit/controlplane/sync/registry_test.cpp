@@ -112,6 +112,21 @@ TEST_F(RegistryTest, IsInSyncWhileHealthMovesAndBehindSinceTheFirstThatItLacks) 
     EXPECT_FALSE(row().in_sync()) << "it has refused it, so nothing is on its way";
 }
 
+TEST_F(RegistryTest, CountsWhatAProcessDroppedOnceWhateverItsStream) {
+    publish("a");
+    Peer first = come(hello("dp-1"));
+    registry().signals_dropped("dp-1", "i-1", 5);
+    registry().signals_dropped("dp-1", "i-1", 5);
+    Peer second = come(hello("dp-1"));
+    registry().signals_dropped("dp-1", "i-1", 7);
+    registry().signals_dropped("dp-1", "another", 100);
+    EXPECT_EQ(publisher_.tally().signals_dropped, 7U);
+    come(hello("dp-1", "i-2"));
+    registry().signals_dropped("dp-1", "i-2", 3);
+    EXPECT_EQ(publisher_.tally().signals_dropped, 10U);
+    EXPECT_EQ(row().signals_dropped(), 3U);
+}
+
 TEST(RosterTest, WhoIsBehindForLongerThanAMomentIsOutOfSync) {
     Roster roster{Milliseconds(60'000)};
     SteadyTime now = steady_now();
