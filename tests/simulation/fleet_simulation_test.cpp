@@ -23,6 +23,7 @@ struct Suffering {
     std::set<std::string> well;
     void (*begin)(SimFleet&);
     std::size_t data_planes = 5;
+    std::map<std::size_t, UnixMs> ahead = {};
 };
 
 const Suffering kMatrix[] = {
@@ -128,6 +129,16 @@ const Suffering kMatrix[] = {
          fleet.restart_data_plane(1);
      },
      2},
+    {"a provider is broken, and clocks of data planes are ahead",
+     {"b", "c"},
+     [](SimFleet& fleet) { fleet.set_fault("a", Fault::kBroken); },
+     5,
+     {{1, 30'000}, {3, 700}, {4, 86'400'000}}},
+    {"one data plane sees errors everywhere, and its clock is ahead",
+     {"a", "b", "c"},
+     [](SimFleet& fleet) { fleet.lie("dp-1"); },
+     5,
+     {{1, 30'000}}},
 };
 
 void suffer(SimFleet& fleet, const Suffering& kind) {
@@ -166,6 +177,7 @@ TEST(FleetSimulation, HoldsItsInvariantsOverTheFailureMatrix) {
         FleetShape shape;
         shape.seed = seed;
         shape.data_planes = kind.data_planes;
+        shape.ahead = kind.ahead;
         SimFleet fleet(shape);
         suffer(fleet, kind);
         ASSERT_TRUE(fleet.violations().empty()) << "seed " << seed << ", " << kind.name << ":\n"
@@ -256,6 +268,22 @@ TEST_P(Figures, ARevokedKeyCostsOneAttemptAndThoseAlreadyUnderWay) {
     EXPECT_EQ(fleet.attempts_at("a") - before, paid);
 }
 
+TEST_P(Figures, ClocksThatAreAheadMakeNoDifferenceToAnOutage) {
+    FleetShape ahead = shape();
+    ahead.ahead = {{1, 30'000}, {2, 30'000}, {3, 30'000}, {4, 30'000}, {5, 30'000}};
+    SimFleet fleet(ahead);
+    fleet.run_for(5'000);
+    UnixMs before = fleet.attempts_at("a");
+    fleet.set_fault("a", Fault::kBroken);
+    UnixMs began = fleet.now();
+    while (!fleet.benched_everywhere("a", "opus") && fleet.now() < began + 10'000) fleet.run_for(5);
+    EXPECT_LE(fleet.now() - began, 1'000);
+    EXPECT_TRUE(fleet.out("a"));
+    EXPECT_LE(fleet.attempts_at("a") - before, 40);
+    fleet.run_for(20'000);
+    EXPECT_TRUE(fleet.out("a")) << "and nothing ends it before its time";
+}
+
 INSTANTIATE_TEST_SUITE_P(FleetSimulation, Figures, testing::Range<std::uint64_t>(1, 6));
 
 // Each checker catches the fault that it is there for.
@@ -271,7 +299,7 @@ class Planted : public testing::Test {
             shape.seed = seed;
             shape.mutant = mutant;
             SimFleet fleet(shape);
-            suffer(fleet, {"planted", well, begin});
+            suffer(fleet, {"planted", well, begin, 5, {}});
             for (std::string& one : fleet.violations()) all.push_back(std::move(one));
         }
         return all;

@@ -50,24 +50,24 @@ void SimDataPlane::take_config(const v1::ConfigSection& config) {
 }
 
 void SimDataPlane::take_health(const v1::HealthSection& section, std::uint64_t epoch) {
-    if (breaker_->fleet(section, epoch, around_.events.now())) show();
+    if (breaker_->fleet(section, epoch, clock())) show();
 }
 
 void SimDataPlane::set_connected(bool yes) {
     connected_ = yes;
-    breaker_->connected(yes, around_.events.now());
+    breaker_->connected(yes, clock());
     show();
 }
 
 void SimDataPlane::show() {
-    breaker_->age(around_.events.now());
+    breaker_->age(clock());
     view_ = breaker_->view();
-    std::optional<UnixMs> expiry = breaker_->next_expiry(around_.events.now());
+    std::optional<UnixMs> expiry = breaker_->next_expiry(clock());
     std::uint64_t mine = ++armed_;
     if (!expiry) return;
-    around_.events.at(*expiry, [this, mine] {
+    around_.events.at(*expiry - ahead_, [this, mine] {
         if (mine != armed_) return;
-        breaker_->age(around_.events.now());
+        breaker_->age(clock());
         show();
     });
 }
@@ -96,7 +96,7 @@ void SimDataPlane::serve(const std::string& model, dataplane::SessionKey session
         {},
         session,
         0,
-        around_.events.now(),
+        clock(),
         [](const Route&) { return 0U; },
         [] { return 0.0; },
     });
@@ -119,7 +119,7 @@ void SimDataPlane::next_candidate(const std::shared_ptr<Request>& request) {
         }
         std::string model(candidate.model.empty() ? request->model : candidate.model);
         Answer answer = around_.ask(dp_id_, *candidate.provider, model);
-        UnixMs began = around_.events.now();
+        UnixMs began = clock();
         around_.events.after(
             answer.takes,
             [this, request, candidate, answer, probe, began, instance = instance_] {
@@ -158,8 +158,8 @@ void SimDataPlane::ended(
         outcome.counted = counted;
         outcome.http_status = answer.http_status;
         outcome.started_at = began;
-        outcome.at = around_.events.now();
-        outcome.retry_at = answer.retry_at;
+        outcome.at = clock();
+        outcome.retry_at = answer.retry_at == 0 ? 0 : answer.retry_at + ahead_;
         if (probe != nullptr) {
             outcome.probe_id = probe->id();
             outcome.probe_epoch = probe->epoch();
@@ -170,7 +170,7 @@ void SimDataPlane::ended(
 }
 
 void SimDataPlane::report(const AttemptOutcome& outcome) {
-    if (breaker_->record(outcome, around_.events.now())) show();
+    if (breaker_->record(outcome, clock())) show();
     around_.report(dp_id_, to_signal(outcome));
 }
 

@@ -58,6 +58,9 @@ class SimDataPlane {
     google::protobuf::RepeatedPtrField<v1::Counters> counters() const;
     void restart();  // forgets everything but its name
 
+    // What its wall clock says more than the control plane's; before anything has happened.
+    void set_ahead(UnixMs ms) { ahead_ = ms; }
+
     const std::string& id() const { return dp_id_; }
     const std::string& instance() const { return instance_; }
     bool connected() const { return connected_; }
@@ -78,6 +81,8 @@ class SimDataPlane {
     }
 
   private:
+    UnixMs clock() const { return around_.events.now() + ahead_; }
+
     struct Request;
     void next_candidate(const std::shared_ptr<Request>& request);
     void ended(
@@ -91,6 +96,7 @@ class SimDataPlane {
     void show();
 
     std::string dp_id_;
+    UnixMs ahead_ = 0;
     int restarts_ = 0;
     std::string instance_;
     Surroundings around_;

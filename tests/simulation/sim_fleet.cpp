@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "controlplane/service/peer_bounds.hpp"
+
 namespace balancer::simulation {
 namespace {
 
@@ -58,6 +60,8 @@ SimFleet::SimFleet(FleetShape shape)
     };
     for (std::size_t i = 1; i <= shape_.data_planes; ++i) {
         data_planes_.push_back(std::make_unique<SimDataPlane>(fmt::format("dp-{}", i), around));
+        auto ahead = shape_.ahead.find(i);
+        if (ahead != shape_.ahead.end()) data_planes_.back()->set_ahead(ahead->second);
         data_planes_.back()->take_config(config_);
         data_planes_.back()->take_health(section_, epoch_);
         begin_traffic(i - 1);
@@ -157,7 +161,10 @@ void SimFleet::deliver(const std::string& dp_id, const v1::Signal& told) {
         return;
     }
     set_members();
-    v1::Signal signal = told;
+    v1::ReportRequest report;
+    *report.add_signals() = told;
+    controlplane::bound(report, now());
+    v1::Signal signal = report.signals(0);
     bool late = false;
     for (const v1::Provider& provider : config_.providers()) {
         if (provider.name() != signal.provider()) continue;

@@ -35,6 +35,7 @@ struct FleetShape {
     double requests_per_second = 3;  // of each data plane
     double noise = 0.003;            // attempts that fail for no reason
     UnixMs cooldown = 2'000;
+    std::map<std::size_t, UnixMs> ahead = {};  // clocks, by the number of the data plane, from 1
     Mutant mutant = Mutant::kNone;
 };
 
