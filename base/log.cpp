@@ -14,6 +14,7 @@
 
 #include "base/clock.hpp"
 #include "base/redact.hpp"
+#include "base/utf8.hpp"
 
 namespace balancer {
 namespace {
@@ -124,18 +125,8 @@ void append_json_string(std::string& out, std::string_view text) {
             out.push_back(static_cast<char>(c));
             ++i;
         } else {
-            // RFC 3629 well-formedness, by length and continuation bytes; overlong forms and surrogates too.
-            std::size_t length = c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : c >= 0xC2 ? 2 : 0;
-            bool good = length != 0 && c <= 0xF4 && i + length <= text.size();
-            for (std::size_t k = 1; good && k < length; ++k) {
-                good = (static_cast<unsigned char>(text[i + k]) & 0xC0) == 0x80;
-            }
-            if (good && length >= 3) {
-                unsigned char second = static_cast<unsigned char>(text[i + 1]);
-                good = !(c == 0xE0 && second < 0xA0) && !(c == 0xED && second >= 0xA0) &&
-                       !(c == 0xF0 && second < 0x90) && !(c == 0xF4 && second >= 0x90);
-            }
-            if (good) {
+            std::size_t length = utf8_size_at(text, i);
+            if (length > 0) {
                 out.append(text.substr(i, length));
                 i += length;
             } else {

@@ -1,4 +1,4 @@
-// Cutting UTF-8.
+// Text of any origin, fit for protobuf, JSON and people.
 #pragma once
 
 #include <cstddef>
@@ -7,19 +7,15 @@
 
 namespace balancer {
 
+// How many bytes the character at `at` has; 0: what stands there is not well-formed (RFC 3629).
+std::size_t utf8_size_at(std::string_view text, std::size_t at);
+
 // The beginning of `text`, `bytes_max` at most, and never half a character: protobuf refuses to send
 // that on. Of what is no UTF-8 it takes off three bytes at most.
-inline std::string_view utf8_prefix(std::string_view text, std::size_t bytes_max) {
-    if (text.size() <= bytes_max) return text;
-    std::size_t end = bytes_max;
-    for (int i = 0; i < 3 && end > 0; ++i, --end) {
-        if ((static_cast<unsigned char>(text[end]) & 0xC0) != 0x80) break;
-    }
-    return text.substr(0, end);
-}
+std::string_view utf8_prefix(std::string_view text, std::size_t bytes_max);
+void cut_utf8(std::string& text, std::size_t bytes_max);
 
-inline void cut_utf8(std::string& text, std::size_t bytes_max) {
-    text.resize(utf8_prefix(text, bytes_max).size());
-}
+// A copy with U+FFFD in place of each byte that is not UTF-8.
+std::string to_utf8(std::string_view text);
 
 }  // namespace balancer

@@ -5,16 +5,11 @@
 #include <algorithm>
 
 #include "base/ascii.hpp"
+#include "base/utf8.hpp"
+#include "model/protocol.hpp"
 
 namespace balancer {
 namespace {
-
-// FNV-1a: the same in every process.
-std::uint64_t hash_of(std::string_view text) {
-    std::uint64_t hash = 14695981039346656037ULL;
-    for (unsigned char c : text) hash = (hash ^ c) * 1099511628211ULL;
-    return hash;
-}
 
 Timeouts to_timeouts(const v1::Timeouts& in) {
     return Timeouts{
@@ -185,7 +180,7 @@ Result<void> compile_settings(const v1::Settings& in, Settings& out) {
 
 void compile_routes(const v1::ConfigSection& config, Snapshot& snapshot) {
     for (const v1::Route& in : config.routes()) {
-        Route route{Glob(in.pattern()), {}, hash_of(in.pattern())};
+        Route route{Glob(in.pattern()), {}};
         for (const v1::RouteTarget& target : in.targets()) {
             const Provider* provider = snapshot.find_provider(target.provider());
             if (!target.enabled() || provider == nullptr) continue;
@@ -262,14 +257,14 @@ v1::Signal to_signal(const AttemptOutcome& outcome) {
     v1::Signal signal;
     signal.set_provider(outcome.provider);
     signal.set_etag(outcome.etag);
-    signal.set_model(outcome.model);
+    signal.set_model(std::string(utf8_prefix(outcome.model, kNameBytesMax)));
     signal.set_ok(outcome.ok);
     signal.set_failure(static_cast<v1::FailureClass>(outcome.failure));
     signal.set_http_status(outcome.http_status);
     signal.set_retry_at_ms(outcome.retry_at);
     signal.set_started_at_ms(outcome.started_at);
     signal.set_at_ms(outcome.at);
-    signal.set_detail(outcome.detail);
+    signal.set_detail(to_utf8(outcome.detail));
     signal.set_counted(outcome.counted);
     signal.set_request_id(outcome.request_id);
     signal.set_probe_id(outcome.probe_id);

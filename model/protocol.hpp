@@ -24,6 +24,9 @@ inline constexpr std::size_t kIdBytesMax = 64;
 inline bool is_data_plane_id(std::string_view text) {
     return !text.empty() && text.size() <= kIdBytesMax && std::all_of(text.begin(), text.end(), is_id_character);
 }
+// Of a provider, a model or a build in a message to the control plane; what is longer is cut there.
+inline constexpr std::size_t kNameBytesMax = 256;
+
 // What a control plane accepts of one message. Data planes and balancerctl have less to say than it
 // has, and there are many of them.
 inline constexpr int kToControlPlaneBytesMax = 4 << 20;

@@ -51,4 +51,10 @@ bool ReportQueue::acknowledge(std::uint64_t report_seq) {
     return true;
 }
 
+void ReportQueue::give_up() {
+    if (!out_) return;
+    dropped_ += static_cast<std::uint64_t>(out_->signals_size());
+    out_.reset();
+}
+
 }  // namespace balancer::dataplane

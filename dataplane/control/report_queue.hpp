@@ -36,6 +36,10 @@ class ReportQueue {
     // False: not the report that is out.
     bool acknowledge(std::uint64_t report_seq);
 
+    // The report that is out is refused each time that it is sent: its signals count as dropped, and what waits behind it
+    // goes on. Counters are cumulative and lose nothing.
+    void give_up();
+
     bool report_is_out() const { return out_.has_value(); }
     std::uint64_t dropped() const { return dropped_; }
 

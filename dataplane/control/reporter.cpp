@@ -31,6 +31,7 @@ void Reporter::connected(std::shared_ptr<grpc::Channel> channel, Milliseconds in
     channel_ = std::move(channel);
     interval_ = std::clamp(interval, Milliseconds(100), Milliseconds(60'000));
     drop_logged_ = false;
+    ended_behind_it_ = 0;
     backoff_.reset();
     open();
     tick();
@@ -46,7 +47,7 @@ void Reporter::lost() {
 void Reporter::signal(v1::Signal signal) {
     bool room = queue_.push(std::move(signal));
     if (!room) {
-        board_.change([&](ControlStatus& status) { status.signals_dropped = queue_.dropped(); });
+        tell_dropped();
         if (!std::exchange(drop_logged_, true)) {
             log_.emit(
                 LogLevel::kWarning,
@@ -74,10 +75,28 @@ void Reporter::open() {
     handlers.on_message = [this](const v1::ReportResponse& response) { acknowledged(response); };
     handlers.on_done = [this](const grpc::Status&) {
         stream_.reset();
+        ended();
         open_later();
     };
     stream_->start(std::move(handlers));
     if (queue_.has_news()) send({});
+}
+
+void Reporter::ended() {
+    if (!std::exchange(sent_, false) || ++ended_behind_it_ < kSentMax) return;
+    ended_behind_it_ = 0;
+    queue_.give_up();
+    tell_dropped();
+    log_.emit(
+        LogLevel::kError,
+        LogEvent::kReportDropped,
+        "the control plane ends the stream at each attempt to take one report; its signals are dropped, the next goes on",
+        {{"attempts", kSentMax}}
+    );
+}
+
+void Reporter::tell_dropped() {
+    board_.change([&](ControlStatus& status) { status.signals_dropped = queue_.dropped(); });
 }
 
 void Reporter::close() {
@@ -89,6 +108,7 @@ void Reporter::close() {
 void Reporter::acknowledged(const v1::ReportResponse& response) {
     if (!queue_.acknowledge(response.acked_report_seq())) return;
     backoff_.reset();
+    ended_behind_it_ = 0;
     sent_ = false;
     if (totals_due_) {
         send_totals();

@@ -53,6 +53,8 @@ class Reporter {
 
     // A report that is not acknowledged in this time is sent again on a new stream.
     static constexpr Milliseconds kAckMax{10'000};
+    // So many streams end behind one report, while the control plane is there: it is the report that cannot be taken.
+    static constexpr unsigned kSentMax = 5;
 
     void open();
     void close();
@@ -61,6 +63,8 @@ class Reporter {
     void send(const std::vector<ProviderTotals>& totals);
     void tick();
     void open_later();
+    void ended();
+    void tell_dropped();
 
     std::shared_ptr<boost::asio::io_context> loop_;
     Identity identity_;
@@ -72,6 +76,7 @@ class Reporter {
     std::shared_ptr<Stream> stream_;
     bool sent_ = false;  // the report that is out went over stream_
     SteadyTime sent_at_;
+    unsigned ended_behind_it_ = 0;  // streams, since the last acknowledgement
     bool totals_due_ = false;
     std::uint64_t counted_seq_ = 0;  // the last report whose signals count as sent
     bool drop_logged_ = false;

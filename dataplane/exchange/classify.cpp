@@ -8,6 +8,7 @@
 
 #include "base/ascii.hpp"
 #include "base/redact.hpp"
+#include "base/utf8.hpp"
 #include "dataplane/wire/body_scan.hpp"
 #include "dataplane/wire/upstream_head.hpp"
 
@@ -23,7 +24,9 @@ constexpr double kWaitMsMax = 1e12;
 constexpr std::int64_t kUnixSecondsMax = 100'000'000'000;
 
 std::string shorten(std::string_view text) {
-    std::string out = redact(text.substr(0, kDetailBytesMax));
+    // Cut last: half a key has no shape that is known.
+    std::string out = to_utf8(redact(utf8_prefix(text, kQuotedBytesMax)));
+    cut_utf8(out, kDetailBytesMax);
     for (char& c : out) {
         if (static_cast<unsigned char>(c) < 0x20) c = ' ';
     }

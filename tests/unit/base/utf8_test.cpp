@@ -22,5 +22,15 @@ TEST(Utf8, TakesLittleOffWhatIsNone) {
     EXPECT_EQ(utf8_prefix(std::string(3, '\x80'), 2), "");
 }
 
+TEST(Utf8, WhatIsNotWellFormedIsReplaced) {
+    EXPECT_EQ(to_utf8("a\xC3\xA9\xE6\x9C\xAC\xF0\x9F\x98\x80"), "a\xC3\xA9\xE6\x9C\xAC\xF0\x9F\x98\x80");
+    const std::string mark = "\xEF\xBF\xBD";
+    EXPECT_EQ(to_utf8("\xFF" "a"), mark + "a");
+    EXPECT_EQ(to_utf8("\xC0\x80"), mark + mark) << "overlong";
+    EXPECT_EQ(to_utf8("\xED\xA0\x80"), mark + mark + mark) << "a surrogate";
+    EXPECT_EQ(to_utf8("\xE6\x9C"), mark + mark) << "cut";
+    EXPECT_EQ(to_utf8("\xF4\x90\x80\x80"), mark + mark + mark + mark) << "beyond U+10FFFF";
+}
+
 }  // namespace
 }  // namespace balancer

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "base/utf8.hpp"
 #include "dataplane/wire/openai_error.hpp"
 
 namespace balancer::dataplane {
@@ -114,6 +115,21 @@ TEST_F(Classify, DetailsHoldNoSecretsAndNoControlCharacters) {
     EXPECT_EQ(verdict.detail.find("CANARY"), std::string::npos);
     EXPECT_LT(verdict.detail.size(), 400u);
     for (char c : verdict.detail) EXPECT_GE(static_cast<unsigned char>(c), 0x20);
+}
+
+// Protobuf refuses to parse a string that is cut in the middle of a character.
+TEST_F(Classify, DetailsAreUtf8WhereverTheyAreCut) {
+    for (std::size_t front = 290; front < 300; ++front) {
+        std::string words = std::string(front, 'x') + "\xE4\xBD\x99\xE9\xA2\x9D\xE4\xB8\x8D\xE8\xB6\xB3";
+        std::string detail = status(500, R"({"error":{"message":")" + words + "\"}}").detail;
+        EXPECT_EQ(to_utf8(detail), detail);
+        EXPECT_GE(detail.size(), 298U);
+    }
+    wire::ResponseHead head;
+    head.status = 500;
+    head.fields = {{"content-type", "text/\xFF"}};
+    std::string detail = classify_status(head, "x", own_, settings_, kNow).detail;
+    EXPECT_EQ(to_utf8(detail), detail);
 }
 
 TEST_F(Classify, ABodyThatIsNoErrorOfTheApiIsNotQuoted) {

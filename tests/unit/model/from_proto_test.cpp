@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "model/protocol.hpp"
+
 namespace balancer {
 namespace {
 
@@ -122,6 +124,17 @@ TEST(FromProto, AnOutcomeSurvivesTheWire) {
     v1::Signal unknown = to_signal(outcome);
     unknown.set_failure(static_cast<v1::FailureClass>(99));
     EXPECT_EQ(to_outcome(unknown).failure, FailureClass::kProtocol);
+}
+
+// The control plane's parser refuses a message with a string that is not UTF-8, and one that is too large.
+TEST(FromProto, ASignalCanBeParsedWhateverItTells) {
+    AttemptOutcome outcome;
+    outcome.detail = "\xE6\x9C\xAC cut here: \xE6\x9C";
+    outcome.model = std::string(kNameBytesMax - 1, 'm') + "\xE6\x9C\xAC and four megabytes more";
+    v1::Signal back;
+    ASSERT_TRUE(back.ParseFromString(to_signal(outcome).SerializeAsString()));
+    EXPECT_EQ(back.detail(), "\xE6\x9C\xAC cut here: \xEF\xBF\xBD\xEF\xBF\xBD");
+    EXPECT_EQ(back.model(), std::string(kNameBytesMax - 1, 'm'));
 }
 
 }  // namespace

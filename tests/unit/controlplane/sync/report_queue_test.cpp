@@ -43,6 +43,19 @@ TEST(ReportQueueTest, KeepsTheNewestAndCountsWhatItDrops) {
     EXPECT_EQ(report.signals_size(), ReportQueue::kSignalsPerReport);
 }
 
+TEST(ReportQueueTest, AReportThatCannotBeTakenHoldsUpNobody) {
+    ReportQueue queue("dp", "instance");
+    queue.push(numbered(1));
+    queue.push(numbered(2));
+    std::uint64_t refused = queue.next({}).report_seq();
+    queue.push(numbered(3));
+    queue.give_up();
+    const v1::ReportRequest& report = queue.next({});
+    EXPECT_EQ(report.report_seq(), refused + 1);
+    EXPECT_EQ(report.signals(0).at_ms(), 3);
+    EXPECT_EQ(report.signals_dropped(), 2U);
+}
+
 TEST(ReportQueueTest, CarriesTotals) {
     ReportQueue queue("dp", "instance");
     ProviderTotals totals;
