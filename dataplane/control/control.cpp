@@ -42,6 +42,7 @@ class Control::Impl {
     std::unique_ptr<LkgFolder> make_folder() const;
     Subscriber::Hooks hooks();
     void take(Applied& applied);
+    void take_from_disk(Applied& applied);
     void log_snapshot(const Applied& applied);
     void stand_aside(const std::string& why);
     void judge(const AttemptOutcome& outcome);
@@ -78,7 +79,7 @@ Control::Impl::Impl(ControlOptions options, ControlCallbacks callbacks, Log& log
           [this] { return std::uniform_real_distribution<double>(0, 1)(random_); }
       ),
       custody_(
-          loop_, make_folder(), applier_, board_, log, [this](Applied& applied) { take(applied); }
+          loop_, make_folder(), applier_, board_, log, [this](Applied& applied) { take_from_disk(applied); }
       ),
       reporter_(
           loop_, {options_.id, instance_id_, options_.token}, callbacks_.collect_totals, board_, log
@@ -179,6 +180,13 @@ void Control::Impl::take(Applied& applied) {
             health_changed;
     }
     if (health_changed) show_health();
+}
+
+// No control plane has answered: what the fleet held when it was written ends by our own clock and probes.
+void Control::Impl::take_from_disk(Applied& applied) {
+    take(applied);
+    breaker_.connected(false, unix_now());
+    show_health();
 }
 
 void Control::Impl::log_snapshot(const Applied& applied) {

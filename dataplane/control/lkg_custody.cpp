@@ -14,7 +14,8 @@ struct LkgCustody::Disk {
     Disk(std::unique_ptr<LkgFolder> f, StatusBoard& b, Log& l)
         : folder(std::move(f)), board(b), log(l) {}
 
-    void write(const v1::Update& state) {
+    // False: it is not on disk.
+    bool write(const v1::Update& state) {
         UnixMs now = unix_now();
         Result<void> saved = folder->save(state, now);
         board.change([&](ControlStatus& status) {
@@ -27,7 +28,7 @@ struct LkgCustody::Disk {
         });
         std::string problem = saved ? std::string() : saved.error().text();
         // A full disk is one event, not one for each version.
-        if (problem == std::exchange(last_problem, problem) || problem.empty()) return;
+        if (problem == std::exchange(last_problem, problem) || problem.empty()) return problem.empty();
         log.emit(
             LogLevel::kWarning,
             LogEvent::kLastKnownGoodNotKept,
@@ -38,6 +39,7 @@ struct LkgCustody::Disk {
             ),
             {{"epoch", state.version().epoch()}, {"seq", state.version().seq()}}
         );
+        return false;
     }
 
     std::unique_ptr<LkgFolder> folder;
@@ -161,8 +163,12 @@ void LkgCustody::arm(SteadyTime at) {
 void LkgCustody::save() {
     due_.reset();
     saved_epoch_ = applier_.version().epoch();
-    net::post(disk_->thread, [disk = disk_.get(), state = applier_.state()] {
-        disk->write(state);
+    net::post(disk_->thread, [this, loop = loop_, disk = disk_.get(), state = applier_.state()] {
+        if (disk->write(state)) return;
+        // The folder's lock may be free by then, or the disk have room: a quiet fleet may bring no news for days.
+        net::post(*loop, [this] {
+            if (!stopped_ && !due_) arm(steady_now() + times_.health_wait);
+        });
     });
 }
 

@@ -20,7 +20,7 @@ namespace balancer::dataplane {
 struct LkgTimes {
     Milliseconds cold_start{2'000};    // without a control plane, from the start to the disk
     Milliseconds settings_wait{200};   // from a changed configuration to its file
-    Milliseconds health_wait{10'000};  // from a version that changes nothing else
+    Milliseconds health_wait{10'000};  // from a version that changes nothing else, or a write that failed
 };
 
 // Lives on the control thread; the disk is used on a thread of its own, since an fsync may take

@@ -67,7 +67,6 @@ LkgFound LkgFolder::find() {
 
 Result<void> LkgFolder::save(const v1::Update& state, UnixMs now) {
     if (Result<void> locked = lock(); !locked) return locked;
-    if (Result<void> loaded = load_key(); !loaded) return loaded;
     if (!key_) {
         if (Result<void> made = make_key(); !made) return made;
     }
@@ -149,23 +148,27 @@ Result<LkgState> LkgFolder::read(const std::filesystem::path& path, Slot& slot) 
 
 // Held until the end. Whoever had it may have written since we looked.
 Result<void> LkgFolder::lock() {
-    if (lock_ >= 0) return {};
-    std::filesystem::path path = folder_ / kLockFile;
-    int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kMode);
-    if (fd < 0) {
-        return invalid(fmt::format("cannot open {}: {}", path.string(), std::strerror(errno)));
+    if (lock_ < 0) {
+        std::filesystem::path path = folder_ / kLockFile;
+        int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kMode);
+        if (fd < 0) {
+            return invalid(fmt::format("cannot open {}: {}", path.string(), std::strerror(errno)));
+        }
+        if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+            ::close(fd);
+            return invalid(fmt::format(
+                "another data plane uses {}: give each its own --state-dir", folder_.string()
+            ));
+        }
+        lock_ = fd;
+        remove_leftovers();
     }
-    if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        ::close(fd);
-        return invalid(fmt::format(
-            "another data plane uses {}: give each its own --state-dir", folder_.string()
-        ));
-    }
-    lock_ = fd;
-    remove_leftovers();
+    if (looked_) return {};
     Result<void> loaded = load_key();
-    if (loaded) look();
-    return loaded;
+    if (!loaded) return loaded;
+    look();
+    looked_ = true;
+    return {};
 }
 
 Result<void> LkgFolder::load_key() {

@@ -68,6 +68,7 @@ class LkgFolder {
     BeforeFileStep before_;
     std::unique_ptr<LkgKey> key_;
     int lock_ = -1;
+    bool looked_ = false;  // since the lock is held: slots_ tells what is on disk
     std::array<Slot, kFiles.size()> slots_;
 };
 

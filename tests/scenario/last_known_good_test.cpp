@@ -6,6 +6,7 @@
 #include "base/file.hpp"
 #include "tests/scenario/data_plane_process.hpp"
 #include "tests/scenario/fleet.hpp"
+#include "tests/scenario/original_case.hpp"
 #include "tests/scenario/readings.hpp"
 
 namespace balancer::tests {
@@ -98,6 +99,27 @@ TEST_F(LastKnownGood, TheOlderStateIsServedWhenTheNewestIsDamaged) {
     ASSERT_TRUE(Fleet::eventually([&] { return ready(fleet); }));
     EXPECT_TRUE(served_by(fleet, "a"));
     EXPECT_EQ(metric(fleet, "last_known_good_refused_total"), 1);
+}
+
+// The fleet's bench is in the state on disk; with no control plane nobody will end it but the data plane itself.
+TEST_F(LastKnownGood, ABenchOfTheFleetEndsWithoutAControlPlane) {
+    a_.set_script(script_of({failing(500, "for a while")}));
+    Fleet fleet(
+        to_yaml({
+            {{"a", a_.base_url()}, {"b", b_.base_url()}},
+            {},
+            "  unhealthy_threshold: 1\n  failure_cooldown: 5\n",
+        }),
+        {1, 1}
+    );
+    EXPECT_TRUE(served_by(fleet, "b"));
+    ASSERT_TRUE(Fleet::eventually([&] { return !provider_view(fleet, "a")["healthy"].get<bool>(); }));
+    ASSERT_TRUE(Fleet::eventually([&] { return available(fleet, 0) == 1; }));
+    fleet.stop_control_plane();
+    a_.set_script(script_of({saying("well again")}));
+    fleet.restart_data_plane(0);
+    ASSERT_TRUE(Fleet::eventually([&] { return ready(fleet) && from(fleet, "disk"); }));
+    EXPECT_TRUE(Fleet::eventually([&] { return served_by(fleet, "a"); }));
 }
 
 TEST_F(LastKnownGood, AnotherReplicasFilesAreRefusedAndTheDataPlaneWaits) {

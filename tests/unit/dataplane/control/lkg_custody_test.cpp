@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+
 #include "tests/unit/controlplane/admin/temp_dir.hpp"
 #include "tests/unit/controlplane/sync/samples.hpp"
 
@@ -176,6 +178,20 @@ TEST_F(LkgCustodyTest, AFullDiskIsCountedAndNothingElse) {
     }
     EXPECT_EQ(board_.read().kept, 0U);
     EXPECT_EQ(applier_.version().seq(), 3U);
+}
+
+TEST_F(LkgCustodyTest, AWriteThatFailedIsTriedAgainWithoutNews) {
+    auto full = std::make_shared<std::atomic<bool>>(true);
+    auto no_space = [full](FileStep step, const auto&) -> Result<void> {
+        if (step != FileStep::kWrite || !*full) return {};
+        return Error{make_error_code(boost::system::errc::no_space_on_device), {}};
+    };
+    begin({kNever, Milliseconds(1), Milliseconds(20)}, no_space);
+    apply(update(version(1, 1), config({"a"})));
+    ASSERT_TRUE(run_until([&] { return board_.read().keep_failures >= 2; }));
+    *full = false;
+    ASSERT_TRUE(run_until([&] { return board_.read().kept == 1; }));
+    EXPECT_EQ(kept_seq(), 1U);
 }
 
 }  // namespace

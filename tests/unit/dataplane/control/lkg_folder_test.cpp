@@ -154,6 +154,16 @@ TEST_F(LkgFolderTest, AKeyThatOthersCanReadOrThatIsNoneIsNotUsedAndNotReplaced) 
     EXPECT_NE(saved.error().text().find("remove it"), std::string::npos);
 }
 
+TEST_F(LkgFolderTest, AKeyThatIsMendedWhileItRunsGoesOnWithTheGenerations) {
+    for (std::uint64_t seq = 1; seq <= 3; ++seq) ASSERT_TRUE(save(seq));
+    LkgFolder folder(dir_.path(), "dp1");
+    std::filesystem::permissions(path(LkgFolder::kKeyFile), std::filesystem::perms(0644));
+    EXPECT_FALSE(folder.save(state(4), 1'004));
+    std::filesystem::permissions(path(LkgFolder::kKeyFile), std::filesystem::perms(0600));
+    ASSERT_TRUE(folder.save(state(5), 1'005));
+    EXPECT_EQ(found(), "5 3 - 0 refused");
+}
+
 TEST_F(LkgFolderTest, AProcessKilledAtAnyStepLeavesTheLastStateOrTheNewOne) {
     ASSERT_TRUE(save(1));
     std::uint64_t last = 1;
