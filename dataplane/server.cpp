@@ -191,9 +191,12 @@ void Server::apply_log_settings(const Settings& settings) {
     log_.set_color(settings.log_color);
     std::string path = settings.log_file_path;
     if (!path.empty()) path = (options_.control.state_dir / path).string();
-    Result<void> opened = log_.set_file(path);
-    if (!opened) log_.emit(LogLevel::kError, LogEvent::kNotice, opened.error().text());
     for (auto& worker : workers_) worker->log_access_to(path);
+    // Not on the control thread: it owes the control plane a heartbeat, and a disk may hang.
+    net::post(context_, [this, path] {
+        Result<void> opened = log_.set_file(path);
+        if (!opened) log_.emit(LogLevel::kError, LogEvent::kNotice, opened.error().text());
+    });
 }
 
 std::vector<ProviderTotals> Server::collect_totals() const {

@@ -81,6 +81,10 @@ net::awaitable<Result<Addresses>> Resolver::resolve(
     };
 }
 
+ErrorCode no_thread(const std::system_error& problem) {
+    return {problem.code().value(), boost::system::system_category()};
+}
+
 void Resolver::start(const std::string& key, const std::string& host, std::uint16_t port) {
     names_[key].running = true;
     auto run = [mailbox = mailbox_, look_up = look_up_, key, host, port] {
@@ -95,7 +99,7 @@ void Resolver::start(const std::string& key, const std::string& host, std::uint1
         std::thread(std::move(run)).detach();
     } catch (const std::system_error& problem) {
         // No thread to be had: said as a failed look-up, but after the caller has begun to wait.
-        Error error{problem.code(), problem.what()};
+        Error error{no_thread(problem), problem.what()};
         net::post(context_, [this, key, error = std::move(error)] { finish(key, error); });
     }
 }

@@ -10,6 +10,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <system_error>
 #include <unordered_map>
 #include <vector>
 
@@ -26,6 +27,9 @@ using LookUp = std::function<Result<Addresses>(const std::string& host, std::uin
 
 // The system's resolver: hosts file, DNS and whatever else the machine is set up for.
 Result<Addresses> system_look_up(const std::string& host, std::uint16_t port);
+
+// What a thread that could not be had is told as. It comes in the generic category, which Boost would hide in one of its own.
+ErrorCode no_thread(const std::system_error& problem);
 
 // Lives on one worker. One look-up per host and port at a time, however many wait for it. What it says is kept for
 // kFresh; up to kStale it is still served while a new look-up runs, and beyond that when the look-up fails or takes longer than

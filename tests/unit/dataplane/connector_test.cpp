@@ -170,6 +170,8 @@ TEST(LackedHere, WhatThisMachineLacksIsNotTheProvidersFault) {
     for (int number : {ECONNREFUSED, ECONNRESET, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH, EPIPE}) {
         EXPECT_FALSE(lacked_here(ErrorCode(number, system_category()))) << number;
     }
+    std::system_error none(EAGAIN, std::generic_category());  // as std::thread throws it
+    EXPECT_TRUE(lacked_here(no_thread(none)));
     EXPECT_FALSE(lacked_here(net::error::host_not_found_try_again));
     EXPECT_FALSE(lacked_here(ErrorCode()));
 }
