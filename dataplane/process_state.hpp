@@ -14,22 +14,27 @@
 
 namespace balancer::dataplane {
 
+// Counters that all workers write are a cache line apart.
+struct alignas(64) SharedCount {
+    std::atomic<std::uint32_t> value{0};
+};
+
 // Requests in flight at each provider, for those with a limit (max_concurrency, or all candidates benched).
 class InFlightCounts {
   public:
     // Counts one more, unless `limit` are in flight already.
     bool take(ProviderSlot slot, std::uint32_t limit) {
-        std::atomic<std::uint32_t>& count = counts_[slot.value()];
+        std::atomic<std::uint32_t>& count = counts_[slot.value()].value;
         std::uint32_t now = count.load(std::memory_order_relaxed);
         while (now < limit) {
             if (count.compare_exchange_weak(now, now + 1, std::memory_order_relaxed)) return true;
         }
         return false;
     }
-    void give_back(ProviderSlot slot) { counts_[slot.value()].fetch_sub(1, std::memory_order_relaxed); }
+    void give_back(ProviderSlot slot) { counts_[slot.value()].value.fetch_sub(1, std::memory_order_relaxed); }
 
   private:
-    std::array<std::atomic<std::uint32_t>, kProviderSlotsMax> counts_{};
+    std::array<SharedCount, kProviderSlotsMax> counts_{};
 };
 
 struct ProcessState {
@@ -40,7 +45,7 @@ struct ProcessState {
     unsigned workers = 1;
     StickyTable sticky;
     InFlightCounts in_flight;
-    std::array<std::atomic<std::uint32_t>, 256> round_robin{};  // by route id
+    std::array<SharedCount, 256> round_robin{};  // by the route's place in the snapshot
     std::atomic<bool> draining{false};
     // Set before the workers start, never changed after.
     std::function<void(AttemptOutcome)> report;

@@ -86,7 +86,6 @@ struct RouteTarget {
 struct Route {
     Glob pattern;
     std::vector<RouteTarget> targets;  // enabled ones, by priority, file order inside one
-    std::uint64_t id = 0;              // a hash of the pattern: the same over reloads
 };
 
 struct ClientKey {

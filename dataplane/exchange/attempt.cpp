@@ -151,7 +151,6 @@ net::awaitable<ConnectFailure> Exchange::connect(
 ) {
     connection.stream = std::make_unique<UpstreamStream>(worker_.context, worker_.sweep);
     connection.made_at = steady_now();
-    connection.reused = false;
     active_ = connection.stream.get();
     ConnectFailure failed =
         co_await worker_.connector.connect(*connection.stream, provider, timeouts(provider).connect);

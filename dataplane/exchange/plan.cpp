@@ -14,7 +14,8 @@ Plan Exchange::make_plan() {
         worker_.process.sticky.find(session_.key, now, settings().sticky_duration);
     auto next_turn = [this](const Route& route) {
         auto& turns = worker_.process.round_robin;
-        return turns[route.id % turns.size()].fetch_add(1, std::memory_order_relaxed);
+        auto place = static_cast<std::size_t>(&route - snapshot_->routes.data());
+        return turns[place % turns.size()].value.fetch_add(1, std::memory_order_relaxed);
     };
     auto random = [this] { return std::uniform_real_distribution<double>(0, 1)(worker_.random); };
     return rank(RankInput{

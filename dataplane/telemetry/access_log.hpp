@@ -51,7 +51,6 @@ class AccessLog {
     // Empty: no log. Parent folders are made. False when the file cannot be opened; nothing is logged then.
     bool open(const std::string& path);
 
-    bool enabled() const { return fd_ >= 0; }
     void append(const AccessRecord& record);
     void flush();
 

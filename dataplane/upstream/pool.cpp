@@ -18,10 +18,7 @@ PooledConnection UpstreamPool::take(const Provider& provider, SteadyTime now) {
         idle.pop_back();
         --idle_;
         bool young = now - last.since < kIdleMax && now - last.connection.made_at < kAgeMax;
-        if (young && last.connection.stream->looks_alive()) {
-            last.connection.reused = true;
-            return std::move(last.connection);
-        }
+        if (young && last.connection.stream->looks_alive()) return std::move(last.connection);
     }
     return {};
 }

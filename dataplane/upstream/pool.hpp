@@ -17,7 +17,6 @@ namespace balancer::dataplane {
 struct PooledConnection {
     std::unique_ptr<UpstreamStream> stream;
     SteadyTime made_at;
-    bool reused = false;  // it has carried a request before
 };
 
 // Lives on one worker. Last in, first out, so that the spare ones grow old and go.

@@ -72,7 +72,6 @@ class UpstreamResponse {
     bool saw_bytes() const { return saw_bytes_; }
 
     UpstreamStream& stream() { return *connection_.stream; }
-    bool reused() const { return connection_.reused; }
 
     // True when the connection can carry another request.
     bool reusable() const;

@@ -33,7 +33,7 @@ class Rank : public testing::Test {
         return added;
     }
     Route& route(const std::string& pattern, std::initializer_list<std::pair<const char*, int>> targets) {
-        Route made{Glob(pattern), {}, snapshot_.routes.size()};
+        Route made{Glob(pattern), {}};
         for (const auto& [name, priority] : targets) {
             made.targets.push_back({snapshot_.find_provider(name), "", priority});
         }
