@@ -264,7 +264,7 @@ void Exchange::note(const Provider& provider, const Verdict& verdict, const Prob
     bool good = verdict.failure == FailureClass::kNone;
     if (!good) {
         record_.failed_attempts.push_back(
-            {provider.name, verdict.failure, verdict.http_status, verdict.detail}
+            {provider.name, verdict.failure, verdict.http_status, verdict.detail, verdict.retry_at}
         );
     }
     // An answer that its client left says nothing.

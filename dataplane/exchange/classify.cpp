@@ -35,7 +35,9 @@ std::string shorten(std::string_view text) {
 
 // The provider's own words, fit for logs, pages and other clients: some repeat the key that they refuse, and not every
 // key has a shape that redact() knows.
-std::string quote(std::string_view words, const Provider& provider) {
+std::string quote(
+    std::string_view words, const Provider& provider, std::span<const std::string_view> client_keys
+) {
     std::string text(words.substr(0, kQuotedBytesMax));
     auto hide = [&text](std::string_view secret) {
         if (secret.size() < kSecretBytesMin) return;
@@ -46,6 +48,7 @@ std::string quote(std::string_view words, const Provider& provider) {
     };
     if (provider.credential) hide(wire::bearer_value(provider.credential->header_value));
     for (const auto& [name, value] : provider.headers) hide(value);
+    for (std::string_view key : client_keys) hide(key);
     return shorten(text);
 }
 
@@ -160,13 +163,14 @@ Verdict classify_status(
     const wire::LocalError& told,
     const Provider& provider,
     const Settings& settings,
-    UnixMs now
+    UnixMs now,
+    std::span<const std::string_view> client_keys
 ) {
     wire::ErrorWords words = wire::read_error_words(body);
     Verdict verdict;
     verdict.http_status = head.status;
     verdict.failure = class_of_status(told, words, provider);
-    verdict.detail = words.message.empty() ? describe(head, body) : quote(words.message, provider);
+    verdict.detail = words.message.empty() ? describe(head, body) : quote(words.message, provider, client_keys);
     verdict.retry_at = retry_time(head, now);
     bool listed = settings.http_codes.contains(head.status);
     std::string pattern = matching_pattern(body, settings);
@@ -181,7 +185,11 @@ Verdict classify_status(
 }
 
 Verdict classify_error_object(
-    std::string_view json, const wire::LocalError& told, const Provider& provider, const Settings& settings
+    std::string_view json,
+    const wire::LocalError& told,
+    const Provider& provider,
+    const Settings& settings,
+    std::span<const std::string_view> client_keys
 ) {
     wire::ErrorWords words = wire::read_error_words(json);
     Verdict verdict;
@@ -189,7 +197,8 @@ Verdict classify_error_object(
     if (says_no_credit(words.message)) verdict.failure = FailureClass::kQuota;
     verdict.detail = quote(
         fmt::format("{} inside a 200 answer: {}", words.type.empty() ? "error" : words.type, words.message),
-        provider
+        provider,
+        client_keys
     );
     bool pattern = !matching_pattern(json, settings).empty();
     if (verdict.failure == FailureClass::kClient && pattern) verdict.failure = FailureClass::kPattern;

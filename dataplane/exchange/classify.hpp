@@ -1,6 +1,7 @@
 // What an attempt's end means: for the client, for the next candidate, and for the provider's health. Pure.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -24,19 +25,24 @@ struct Verdict {
 };
 
 // A status of 400 or more, with as much of its body as was read. `told` is what that says, in Anthropic's statuses and types:
-// what an error means is the same in both formats.
+// what an error means is the same in both formats. `client_keys`: the caller's own, which a passthrough provider may repeat.
 Verdict classify_status(
     const wire::ResponseHead& head,
     std::string_view body,
     const wire::LocalError& told,
     const Provider& provider,
     const Settings& settings,
-    UnixMs now
+    UnixMs now,
+    std::span<const std::string_view> client_keys = {}
 );
 
 // An error object inside a 2xx answer, or the data of an error event; `told` as above.
 Verdict classify_error_object(
-    std::string_view json, const wire::LocalError& told, const Provider& provider, const Settings& settings
+    std::string_view json,
+    const wire::LocalError& told,
+    const Provider& provider,
+    const Settings& settings,
+    std::span<const std::string_view> client_keys = {}
 );
 
 // A 2xx body that is neither JSON nor an event stream: good, unless the operator's patterns say otherwise.

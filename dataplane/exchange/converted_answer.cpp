@@ -112,6 +112,12 @@ const StreamState* ConvertedAnswer::faulty() const {
     return nullptr;
 }
 
+FailureClass ConvertedAnswer::stream_fault() const {
+    const StreamState* state = faulty();
+    bool broken = state != nullptr && state->begun && state->fault != StreamFault::kProviderError;
+    return broken ? class_of(state->fault) : FailureClass::kNone;
+}
+
 // Once content of a stream has gone out the error is in it already; an aggregate has told nothing so far.
 AnswerFilter::Step ConvertedAnswer::look_for_fault(std::string& out) {
     const StreamState* state = faulty();

@@ -38,6 +38,7 @@ class ConvertedAnswer final : public AnswerFilter {
     Step feed(std::string_view bytes, std::string& out) override;
     Step end(std::string& out) override;
     bool finish(std::string& out) override;
+    FailureClass stream_fault() const override;
 
   private:
     void pass_through(std::string_view bytes, std::string& out);

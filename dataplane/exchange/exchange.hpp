@@ -78,6 +78,7 @@ class Exchange {
     boost::asio::awaitable<Refusal> read_chunked_body();
     Refusal admit(std::uint64_t bytes);
     void charge(std::uint64_t bytes);
+    void drop_outgoing();
     void release_body();
     Refusal too_large(std::uint64_t limit) const;
     boost::asio::awaitable<IoResult> receive(char* data, std::size_t size);
@@ -120,6 +121,7 @@ class Exchange {
     wire::LocalError read_error(const Provider& provider, unsigned status, std::string_view body);
     boost::asio::awaitable<ReadStatus> hold_body(std::size_t bytes_max);
     bool ended_without_saying_so() const;
+    std::vector<std::string_view> client_keys() const;
     LocalFailure cut_refusal(const Provider& provider, unsigned status) const;
 
     // relay.cpp

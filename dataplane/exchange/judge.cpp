@@ -6,6 +6,7 @@
 #include "dataplane/wire/convert/error_to_anthropic.hpp"
 #include "dataplane/wire/convert/openai_events.hpp"
 #include "dataplane/wire/openai_error.hpp"
+#include "dataplane/wire/upstream_head.hpp"
 
 namespace balancer::dataplane {
 namespace {
@@ -51,6 +52,15 @@ bool Exchange::ended_without_saying_so() const {
            !wire::is_whole_json(body);
 }
 
+std::vector<std::string_view> Exchange::client_keys() const {
+    std::vector<std::string_view> keys;
+    for (const wire::HeaderField& field : head_.fields) {
+        if (wire::equals_lower(field.name, "authorization")) keys.push_back(wire::bearer_value(field.value));
+        if (wire::equals_lower(field.name, "x-api-key")) keys.push_back(field.value);
+    }
+    return keys;
+}
+
 // The provider holds the request for faulty, and its words were cut: its status stands, and a retry would be no use.
 LocalFailure Exchange::cut_refusal(const Provider& provider, unsigned status) const {
     wire::LocalError error;
@@ -85,7 +95,8 @@ net::awaitable<Verdict> Exchange::judge(const Provider& provider) {
         co_return co_await judge_stream(provider);
     }
     bool is_error = head.status >= 400;
-    if (is_error && others_left_ && moves_on_whatever_it_says(head.status, provider)) {
+    bool immediate = settings().failover == FailoverMode::kImmediate || head_sent_;
+    if (is_error && others_left_ && immediate && moves_on_whatever_it_says(head.status, provider)) {
         response_->end_by(steady_now() + kErrorBodyWait);
     }
     bool until_close = head.framing == wire::Framing::kUntilClose;
@@ -101,7 +112,7 @@ net::awaitable<Verdict> Exchange::judge(const Provider& provider) {
         // Nobody here reads compressed words: the status says what it can.
         std::string_view words = coded ? std::string_view() : body;
         wire::LocalError told = read_error(provider, head.status, words);
-        Verdict verdict = classify_status(head, words, told, provider, settings(), unix_now());
+        Verdict verdict = classify_status(head, words, told, provider, settings(), unix_now(), client_keys());
         // An error that was cut cannot be passed on as it is; the verdict stands, the words are ours.
         if (status.kind == ReadStatus::Kind::kFailed) {
             if (verdict.failure == FailureClass::kClient) refusal_ = cut_refusal(provider, head.status);
@@ -114,10 +125,19 @@ net::awaitable<Verdict> Exchange::judge(const Provider& provider) {
         let_go();
         co_return classify_transport(FailureClass::kBrokenStream, std::move(words), settings());
     }
-    if (!response_->complete() || coded) co_return Verdict{};
-    if (!looks_like_json(body)) co_return classify_plain_body(body, settings());
-    if (wire::is_error_object(body)) {
-        co_return classify_error_object(body, read_error(provider, head.status, body), provider, settings());
+    if (response_->complete() && !coded) {
+        if (!looks_like_json(body)) {
+            Verdict verdict = classify_plain_body(body, settings());
+            if (verdict.failure != FailureClass::kNone) co_return verdict;
+        } else if (wire::is_error_object(body)) {
+            wire::LocalError told = read_error(provider, head.status, body);
+            co_return classify_error_object(body, told, provider, settings(), client_keys());
+        }
+    }
+    // Pings have promised a stream: somebody else may have one.
+    if (head_sent_) {
+        let_go();
+        co_return classify_transport(FailureClass::kProtocol, "not the stream that was asked for", settings());
     }
     co_return Verdict{};
 }
@@ -147,17 +167,26 @@ wire::LocalError Exchange::read_error(const Provider& provider, unsigned status,
 net::awaitable<Verdict> Exchange::judge_stream(const Provider& provider) {
     wire::SseSplitter events;
     std::size_t scanned = 0;
+    // Pings are a sign of life, but no answer: they do not put off the failover for ever.
+    const Timeouts& limits = timeouts(provider);
+    Milliseconds patience = std::max(limits.first_byte, limits.idle);
+    bool limited = limits.first_byte.count() > 0 && limits.idle.count() > 0;
+    SteadyTime content_due = limited ? steady_now() + patience : SweepEntry::kNever;
+    response_->content_by(content_due);
     for (;;) {
         while (auto event = next_event(events, response_->body().substr(scanned))) {
             if (event->kind == wire::SseKind::kError) {
                 wire::LocalError told = read_error(provider, response_->head().status, event->data);
-                co_return classify_error_object(event->data, told, provider, settings());
+                co_return classify_error_object(event->data, told, provider, settings(), client_keys());
             }
             if (event->kind == wire::SseKind::kMessageStop && format_ == wire::Format::kOpenai) {
                 let_go();
                 co_return classify_transport(FailureClass::kProtocol, "the stream ended without an answer", settings());
             }
-            if (says_something(event->kind)) co_return Verdict{};
+            if (says_something(event->kind)) {
+                response_->content_by(SweepEntry::kNever);
+                co_return Verdict{};
+            }
             scanned += event->size;
         }
         ReadStatus status = co_await response_->read_more();
@@ -166,6 +195,8 @@ net::awaitable<Verdict> Exchange::judge_stream(const Provider& provider) {
         if (status.kind == ReadStatus::Kind::kEnd) {
             status.failure = FailureClass::kBrokenStream;
             status.detail = "the stream ended before any content";
+        } else if (status.failure == FailureClass::kTimeout && steady_now() >= content_due) {
+            status.detail = fmt::format("timeout: no content within {} s, only signs of life", patience.count() / 1000);
         }
         co_return classify_transport(status.failure, std::move(status.detail), settings());
     }

@@ -16,6 +16,7 @@ struct Outgoing {
     std::string model;      // the JSON string that takes the client's one's place
     std::string converted;  // the whole body, for a provider of another format
     wire::convert::RequestConversion conversion;
+    std::uint64_t charged = 0;  // for `converted`, against the memory for bodies
     bool include_usage = false;  // a client of OpenAI's format wants usage in its stream
 
     std::uint64_t size() const {

@@ -11,7 +11,7 @@ namespace balancer::dataplane {
 
 // False when the candidate cannot take this request: said in the record, and kept for the client in case that nobody can.
 bool Exchange::prepare(const Candidate& candidate) {
-    outgoing_ = {};
+    drop_outgoing();
     wire::Format format = wire::format_of(*candidate.provider);
     bool counts = !is_inference() && format == wire::Format::kOpenai;
     Result<void> converted;
@@ -51,7 +51,8 @@ Result<void> Exchange::convert_body(const Candidate& candidate) {
         outgoing_.include_usage = done->include_usage;
     }
     outgoing_.pieces = {out};
-    charge(out.size());
+    outgoing_.charged = out.size();
+    charge(outgoing_.charged);
     return {};
 }
 

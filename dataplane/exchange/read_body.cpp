@@ -60,9 +60,17 @@ void Exchange::charge(std::uint64_t bytes) {
     worker_.metrics.body_memory.set(worker_.body_memory);
 }
 
+// The body that was made for the last candidate makes room for the next one's.
+void Exchange::drop_outgoing() {
+    std::uint64_t charged = outgoing_.charged;
+    outgoing_ = {};
+    body_admitted_ -= charged;
+    worker_.body_memory -= charged;
+}
+
 // Once nothing can ask for the body again, it makes room for others.
 void Exchange::release_body() {
-    outgoing_ = {};
+    drop_outgoing();
     body_.release();
     worker_.body_memory -= body_admitted_;
     body_admitted_ = 0;

@@ -121,7 +121,10 @@ net::awaitable<void> Exchange::relay(const Candidate& candidate) {
         // Some servers send no empty line behind their last event.
         if (last && !was_cut) bytes = response_->body().size();
         if (saw_error_event_) note_error_event(*candidate.provider);
-        ErrorCode failed = co_await forward(head, bytes, last && !was_cut);
+        // A stream that broke gets no clean end behind its error event.
+        bool broken = saw_error_event_ && response_->stream_fault() != FailureClass::kNone;
+        close_after_ = close_after_ || broken;
+        ErrorCode failed = co_await forward(head, bytes, last && !was_cut && !broken);
         head.clear();
         if (failed || client_gone_) {
             client_gone_ = true;
@@ -133,7 +136,7 @@ net::awaitable<void> Exchange::relay(const Candidate& candidate) {
                 candidate, {ReadStatus::Kind::kFailed, FailureClass::kBrokenStream, "the stream ended before the message did"}
             );
         }
-        if (last) break;
+        if (last || broken) break;
         ReadStatus status = co_await response_->read_more();
         if (client_gone_) {
             record_.outcome = Outcome::kDownstreamDisconnect;
@@ -200,16 +203,22 @@ void Exchange::note_error_answer(const Candidate& candidate) {
     note_upstream_id(response_->head());
 }
 
-// The provider ended its stream with an error of its own, which goes to the client as it is.
+// The stream has ended with an error event: the provider's own, which goes to the client as it is, or one that its conversion
+// has put where it broke.
 void Exchange::note_error_event(const Provider& provider) {
-    record_.outcome = Outcome::kUpstreamError;
+    FailureClass fault = response_->stream_fault();
+    record_.outcome = fault == FailureClass::kNone ? Outcome::kUpstreamError : Outcome::kStreamBroken;
     // Before the write: many clients leave as soon as they have read the error.
-    if (std::exchange(good_so_far_, false)) {
-        wire::LocalError told = format_ == wire::Format::kOpenai
-                                    ? wire::convert::error_to_anthropic(worker_.json_reader, 200, error_event_)
-                                    : wire::anthropic_error(200, error_event_);
-        note(provider, classify_error_object(error_event_, told, provider, settings()));
+    if (!std::exchange(good_so_far_, false)) return;
+    wire::LocalError told = format_ == wire::Format::kOpenai
+                                ? wire::convert::error_to_anthropic(worker_.json_reader, 200, error_event_)
+                                : wire::anthropic_error(200, error_event_);
+    if (fault == FailureClass::kNone) {
+        note(provider, classify_error_object(error_event_, told, provider, settings(), client_keys()));
+        return;
     }
+    log_failure(fmt::format("Provider {} broke its answer: {}", provider.name, told.message));
+    note(provider, classify_transport(fault, told.message, settings()));
 }
 
 // The upstream broke after the commit. Nothing is replayed; the client learns of it by an `error` event (in a stream) and by

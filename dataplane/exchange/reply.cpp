@@ -40,7 +40,7 @@ net::awaitable<void> Exchange::fail(LocalFailure failure) {
         log_failure(failure.error.message);
     }
     if (head_sent_) {
-        failure.error.type = wire::kSendAgain;
+        if (failure.error.retry) failure.error.type = wire::kSendAgain;
         co_return co_await end_with(wire::error_event(format_, failure.error, record_.request_id));
     }
     record_.status = wire::status_of(format_, failure.error);
@@ -100,6 +100,10 @@ net::awaitable<void> Exchange::give_up(const Plan& plan) {
     bool benched_all = true;
     auto consider = [&](const Provider& provider, std::string_view model) {
         UnixMs until = worker_.health->benched_until(provider.slot, model_sent(model));
+        // What this very request was told has not come back from the control thread yet.
+        for (const wire::AttemptNote& note : record_.failed_attempts) {
+            if (note.provider == provider.name) until = std::max(until, note.retry_at);
+        }
         benched_all = benched_all && until > now;
         if (until > now && (soonest == 0 || until < soonest)) soonest = until;
     };

@@ -33,6 +33,10 @@ class AnswerFilter {
     // The connection is lost, or silent for too long. True: the answer is whole all the same, and has been ended; only what
     // nobody needs is missing.
     virtual bool finish(std::string& /*out*/) { return false; }
+
+    // What has broken a stream behind its first content; the error event that says so is in the output. kNone: nothing, or the
+    // provider itself has told an error.
+    virtual FailureClass stream_fault() const { return FailureClass::kNone; }
 };
 
 }  // namespace balancer::dataplane

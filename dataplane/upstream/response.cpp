@@ -186,7 +186,7 @@ net::awaitable<ReadStatus> UpstreamResponse::read_more() {
             body_.grow(body_.capacity() * 2);
         }
     }
-    stream().set_deadline(deadline(times_.idle));
+    stream().set_deadline(std::min(deadline(times_.idle), times_.content));
     IoResult got = co_await stream().read_some(body_.data() + body_.size(), body_.room());
     stream().set_deadline(times_.total);
     if (got.error) {

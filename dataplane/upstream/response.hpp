@@ -30,6 +30,7 @@ struct ReadTimes {
     SteadyTime total = SweepEntry::kNever;  // the attempt's end
     Milliseconds first_byte{0};             // 0: no limit
     Milliseconds idle{0};
+    SteadyTime content = SweepEntry::kNever;
 };
 
 // Owns the connection while the answer is read. Lives on one worker.
@@ -48,6 +49,9 @@ class UpstreamResponse {
     void filter_through(std::unique_ptr<AnswerFilter> filter) { filter_ = std::move(filter); }
     bool filtered() const { return filter_ != nullptr; }
 
+    // Not kNone: the error event that ends this stream is the filter's, not the provider's.
+    FailureClass stream_fault() const { return filter_ ? filter_->stream_fault() : FailureClass::kNone; }
+
     // The request is out: from now on the head must come within times.first_byte.
     void await_head() { stream().set_deadline(deadline(times_.first_byte)); }
 
@@ -56,6 +60,9 @@ class UpstreamResponse {
 
     // No read lasts longer than this.
     void end_by(SteadyTime until) { times_.total = std::min(times_.total, until); }
+
+    // No read of the body lasts longer than this, until it is called again.
+    void content_by(SteadyTime until) { times_.content = until; }
 
     // Waits for more of the body. kEnd once the body is complete. Between two calls only the total time runs: a slow client is
     // not the provider's fault.

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "dataplane/wire/format.hpp"
 #include "model/failure.hpp"
 
@@ -17,6 +18,7 @@ struct AttemptNote {
     FailureClass failure = FailureClass::kNone;
     unsigned http_status = 0;
     std::string detail;  // redacted words
+    UnixMs retry_at = 0;  // when the provider said to come back; 0: it did not
 };
 
 // Claude Code gives up at once on a retry-after above 60 s.

@@ -118,6 +118,19 @@ TEST_F(Commit, WhenNobodyAnswersAfterPingsTheStreamEndsWithAnErrorEvent) {
     EXPECT_TRUE(names.ends_with("error")) << names;
 }
 
+TEST_F(Commit, AWholeAnswerBehindPingsIsNoStreamAndTheNextProviderIsAsked) {
+    Step whole;
+    whole.delay = std::chrono::milliseconds(900);
+    whole.headers = {{"content-type", "application/json"}};
+    whole.body = R"({"id":"msg_1","type":"message","role":"assistant","content":[]})";
+    first_.set_script(script_of({whole}));
+    RawResponse answer = fleet_.ask(streamed());
+    std::string names = event_names(answer.body);
+    EXPECT_TRUE(names.starts_with("ping ")) << names;
+    EXPECT_TRUE(names.ends_with("message_stop")) << names;
+    EXPECT_EQ(second_.request_count(), 1u);
+}
+
 TEST_F(Commit, BehindPingsTheClientsOwnFaultIsStillItsOwn) {
     Step slow = status_step(400);
     slow.delay = std::chrono::milliseconds(500);

@@ -211,6 +211,18 @@ TEST(GivingUp, NamesEveryProviderAndKeepsRetryAfterUnderAMinute) {
     }));
 }
 
+// The client's next try is worth its while only then; what the control thread makes of it comes later.
+TEST(GivingUp, TheFirstAnswerTellsWhenTheFirstProviderIsBack) {
+    FakeProvider a(script_of({status_step(429, {{"retry-after", "40"}})}));
+    FakeProvider b(script_of({status_step(429, {{"retry-after", "25"}})}));
+    Fleet fleet(to_yaml({{{"a", a.base_url()}, {"b", b.base_url()}}}));
+    RawResponse answer = fleet.ask(unstreamed());
+    EXPECT_EQ(answer.status, 503u);
+    int seconds = std::stoi("0" + std::string(answer.header("retry-after")));
+    EXPECT_GE(seconds, 20);
+    EXPECT_LE(seconds, 25);
+}
+
 TEST(GivingUp, TheRetryBudgetBoundsFailover) {
     FakeProvider a(script_of({status_step(500)}));
     FakeProvider b;

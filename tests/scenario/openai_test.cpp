@@ -243,6 +243,9 @@ TEST(OpenaiStream, ACutAfterTheBeginningIsNeverAnEnd) {
         EXPECT_TRUE(names.starts_with("message_start")) << names;
         EXPECT_TRUE(names.ends_with("error")) << names;
         EXPECT_EQ(answer.body.find("message_stop"), std::string::npos);
+        EXPECT_NE(answer.end, BodyEnd::kComplete);
+        std::string words = failed_attempts(fleet, answer);
+        EXPECT_NE(words.find("\"broken_stream\""), std::string::npos) << words;
     }
 }
 

@@ -78,6 +78,23 @@ TEST(ProviderTimeouts, IdleIsItsOwn) {
     EXPECT_NE(words.find("timeout before the answer's end"), std::string::npos) << words;
 }
 
+TEST(ProviderTimeouts, SignsOfLifeAreNoAnswer) {
+    Step alive;
+    alive.message.pings_before_start = 600;
+    alive.message.ping_gap = milliseconds(50);
+    FakeProvider stuck(script_of({alive}));
+    FakeProvider good;
+    Fleet fleet(to_yaml(
+        {{{"stuck", stuck.base_url(), "    timeouts: {first_byte: 0.5, idle: 0.4}\n"}, {"good", good.base_url()}},
+         {},
+         kPatient}
+    ));
+    RawResponse answer = ask_within(fleet, streamed(), std::chrono::milliseconds(500));
+    EXPECT_EQ(answer.header("x-provider-used"), "good");
+    std::string words = failed_attempts(fleet, answer);
+    EXPECT_NE(words.find("only signs of life"), std::string::npos) << words;
+}
+
 TEST(ProviderTimeouts, TotalEndsAStreamThatIsNeverIdle) {
     Step step;
     step.message.text_bytes = 5000;

@@ -128,8 +128,17 @@ TEST_F(Classify, DetailsAreUtf8WhereverTheyAreCut) {
     wire::ResponseHead head;
     head.status = 500;
     head.fields = {{"content-type", "text/\xFF"}};
-    std::string detail = classify_status(head, "x", own_, settings_, kNow).detail;
+    std::string detail = classify_status(head, "x", wire::anthropic_error(500, "x"), own_, settings_, kNow).detail;
     EXPECT_EQ(to_utf8(detail), detail);
+}
+
+TEST_F(Classify, ThePassthroughCallersKeyIsNotQuoted) {
+    std::string body = R"({"error":{"type":"authentication_error","message":"Invalid token cr_0123456789"}})";
+    wire::ResponseHead head;
+    head.status = 401;
+    std::vector<std::string_view> keys = {"cr_0123456789"};
+    auto told = wire::anthropic_error(401, body);
+    EXPECT_EQ(classify_status(head, body, told, passthrough_, settings_, kNow, keys).detail, "Invalid token [redacted]");
 }
 
 TEST_F(Classify, ABodyThatIsNoErrorOfTheApiIsNotQuoted) {
