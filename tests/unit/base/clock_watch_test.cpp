@@ -1,0 +1,56 @@
+#include "base/clock_watch.hpp"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+namespace balancer {
+namespace {
+
+constexpr UnixMs kHour = 3'600'000;
+
+ClockReading reading(UnixMs wall, std::int64_t steady_ms) {
+    return {wall, SteadyTime(Milliseconds(steady_ms))};
+}
+
+TEST(ClockWatch, TellsAStepOnceAndInBothDirections) {
+    ClockWatch watch;
+    EXPECT_EQ(watch.look(reading(1'000'000, 5'000)).count(), 0);  // the first reading is no step, whatever it says
+    EXPECT_EQ(watch.look(reading(1'001'000, 6'000)).count(), 0);
+    EXPECT_EQ(watch.look(reading(1'002'000 + kHour, 7'000)).count(), kHour);
+    EXPECT_EQ(watch.look(reading(1'003'000 + kHour, 8'000)).count(), 0);
+    EXPECT_EQ(watch.look(reading(1'004'000, 9'000)).count(), -kHour);
+}
+
+TEST(ClockWatch, FollowsASlewSilently) {
+    ClockWatch watch;
+    UnixMs wall = 1'000'000;
+    for (std::int64_t steady = 0; steady < 100'000; steady += 1'000, wall += 1'010) {
+        EXPECT_EQ(watch.look(reading(wall, steady)).count(), 0);
+    }
+}
+
+TEST(ClockWatch, AProcessThatWasStoppedHasMetNoStep) {
+    ClockWatch watch;
+    watch.look(reading(1'000'000, 0));
+    EXPECT_EQ(watch.look(reading(1'000'000 + kHour, kHour)).count(), 0);
+}
+
+TEST(OnOurClock, MovesTimesOfAnotherClockOnly) {
+    UnixMs now = 50'000'000;
+    EXPECT_EQ(on_our_clock(now + 60'000, now, now), now + 60'000);
+    EXPECT_EQ(on_our_clock(now + 60'000, now - 400, now), now + 60'000);  // on its way that long
+    EXPECT_EQ(on_our_clock(now + kHour + 60'000, now + kHour, now), now + 60'000);
+    EXPECT_EQ(on_our_clock(now - kHour + 60'000, now - kHour, now), now + 60'000);
+    EXPECT_EQ(on_our_clock(0, now + kHour, now), 0);           // no time at all
+    EXPECT_EQ(on_our_clock(now + 60'000, 0, now), now + 60'000);  // the other clock is not known
+    constexpr UnixMs kMost = std::numeric_limits<UnixMs>::max();
+    constexpr UnixMs kLeast = std::numeric_limits<UnixMs>::min();
+    for (UnixMs absurd : {kMost, kLeast}) {
+        EXPECT_EQ(on_our_clock(absurd, now + kHour, now), absurd);
+        EXPECT_EQ(on_our_clock(now, absurd, now), now);
+    }
+}
+
+}  // namespace
+}  // namespace balancer
