@@ -16,12 +16,17 @@ namespace balancer::tests {
 ChildProcess::ChildProcess(
     const std::filesystem::path& program,
     const std::vector<std::string>& arguments,
-    const std::filesystem::path& log
+    const std::filesystem::path& log,
+    const std::vector<std::string>& environment
 ) {
     std::vector<char*> argv{const_cast<char*>(program.c_str())};
     for (const std::string& argument : arguments)
         argv.push_back(const_cast<char*>(argument.c_str()));
     argv.push_back(nullptr);
+    std::vector<char*> envp;
+    for (const std::string& variable : environment) envp.push_back(const_cast<char*>(variable.c_str()));
+    for (char** variable = environ; *variable != nullptr; ++variable) envp.push_back(*variable);
+    envp.push_back(nullptr);
     posix_spawn_file_actions_t actions;
     ::posix_spawn_file_actions_init(&actions);
     ::posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
@@ -29,7 +34,7 @@ ChildProcess::ChildProcess(
         &actions, 1, log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600
     );
     ::posix_spawn_file_actions_adddup2(&actions, 1, 2);
-    int failed = ::posix_spawn(&pid_, program.c_str(), &actions, nullptr, argv.data(), environ);
+    int failed = ::posix_spawn(&pid_, program.c_str(), &actions, nullptr, argv.data(), envp.data());
     ::posix_spawn_file_actions_destroy(&actions);
     if (failed != 0) {
         pid_ = -1;

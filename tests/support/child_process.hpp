@@ -12,11 +12,13 @@ namespace balancer::tests {
 // Killed and reaped at the end, whatever became of it. Not thread-safe.
 class ChildProcess {
   public:
-    // stdout and stderr go to `log`. Throws std::system_error when it cannot be started.
+    // stdout and stderr go to `log`. Its environment is ours, with `environment` ("NAME=value") before it. Throws
+    // std::system_error when it cannot be started.
     ChildProcess(
         const std::filesystem::path& program,
         const std::vector<std::string>& arguments,
-        const std::filesystem::path& log
+        const std::filesystem::path& log,
+        const std::vector<std::string>& environment = {}
     );
     ~ChildProcess();
     ChildProcess(const ChildProcess&) = delete;
