@@ -78,6 +78,18 @@ void Worker::log_access_to(std::string path) {
     });
 }
 
+void Worker::find_request(std::string id, std::function<void(RequestsFound)> done) {
+    net::post(context_, [this, id = std::move(id), done = std::move(done)] {
+        RequestsFound found;
+        for (const Connection* connection : connections_) {
+            RequestRecord record;
+            if (connection->recollect(id, record)) found.records.push_back(std::move(record));
+        }
+        state_.recent.find(id, found);
+        done(std::move(found));
+    });
+}
+
 void Worker::stop(SteadyTime until) {
     net::post(context_, [this, until] {
         stopping_ = true;

@@ -4,6 +4,7 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -28,6 +29,10 @@ class Worker {
     void publish(std::shared_ptr<const Snapshot> snapshot);
     void publish(std::shared_ptr<const HealthView> health);
     void log_access_to(std::string path);
+
+    // What is known of the request with this id (its own or the provider's), those that are under way included. `done`
+    // runs on the worker's thread; never when the worker has ended.
+    void find_request(std::string id, std::function<void(RequestsFound)> done);
 
     // Accepts what is queued and then no more, ends idle connections, lets running exchanges end; those left at `until` end with an
     // error. The thread ends then.

@@ -14,6 +14,7 @@
 #include "dataplane/telemetry/access_log.hpp"
 #include "dataplane/telemetry/log_allowance.hpp"
 #include "dataplane/telemetry/metrics.hpp"
+#include "dataplane/telemetry/request_ring.hpp"
 #include "dataplane/upstream/connector.hpp"
 #include "dataplane/upstream/pool.hpp"
 #include "dataplane/wire/body_scan.hpp"
@@ -43,6 +44,7 @@ struct WorkerState {
     wire::convert::JsonReader json_reader;
     WorkerMetrics metrics;  // readable from any thread
     AccessLog access_log;
+    RequestRing recent{unix_now()};
     LogAllowance failures_logged;
     RetryBudget retry_budget;
     TaskGroup tasks;

@@ -178,15 +178,34 @@ Result<void> compile_settings(const v1::Settings& in, Settings& out) {
     return {};
 }
 
-void compile_routes(const v1::ConfigSection& config, Snapshot& snapshot) {
+// Why nobody is sent to this provider; `quarantined` are those of this snapshot.
+std::string absence_of(std::string_view provider, const std::vector<Quarantined>& quarantined) {
+    for (const Quarantined& item : quarantined) {
+        if (item.resource.substr(item.resource.find('/') + 1) != provider) continue;
+        return fmt::format("this data plane cannot use it: {}: {}", item.field_path, item.message);
+    }
+    return "it is disabled or drained";
+}
+
+void compile_routes(
+    const v1::ConfigSection& config, const std::vector<Quarantined>& quarantined, Snapshot& snapshot
+) {
     for (const v1::Route& in : config.routes()) {
         Route route{Glob(in.pattern()), {}};
         for (const v1::RouteTarget& target : in.targets()) {
             const Provider* provider = snapshot.find_provider(target.provider());
-            if (!target.enabled() || provider == nullptr) continue;
+            if (!target.enabled() || provider == nullptr) {
+                std::string why = target.enabled() ? absence_of(target.provider(), quarantined)
+                                                   : "this target of the route is disabled";
+                route.left_out.push_back({target.provider(), target.model(), std::move(why)});
+                continue;
+            }
             route.targets.push_back(RouteTarget{provider, target.model(), target.priority()});
         }
-        if (route.targets.empty()) continue;
+        if (route.targets.empty()) {
+            snapshot.deserted_routes.push_back(std::move(route));
+            continue;
+        }
         std::stable_sort(route.targets.begin(), route.targets.end(), [](const auto& a, const auto& b) {
             return a.priority < b.priority;
         });
@@ -203,7 +222,8 @@ Result<Compiled> compile_snapshot(
     const v1::Version& version,
     const v1::ConfigSection& config,
     const v1::CredentialSection& credentials,
-    ProviderSlots& slots
+    ProviderSlots& slots,
+    std::uint64_t revision
 ) {
     if (config.schema() != 1) {
         return field_error(
@@ -212,6 +232,7 @@ Result<Compiled> compile_snapshot(
     }
     auto snapshot = std::make_shared<Snapshot>();
     snapshot->version = SnapshotVersion{version.store_uuid(), version.epoch(), version.seq()};
+    snapshot->revision = revision;
     Result<void> settings = compile_settings(config.settings(), snapshot->settings);
     if (!settings) return settings.error();
 
@@ -234,7 +255,7 @@ Result<Compiled> compile_snapshot(
             "provider/" + in.name(), detail.substr(0, colon), detail.substr(colon + 2)
         });
     }
-    compile_routes(config, *snapshot);
+    compile_routes(config, compiled.quarantined, *snapshot);
     compiled.snapshot = std::move(snapshot);
     return compiled;
 }

@@ -26,12 +26,13 @@ struct Compiled {
 };
 
 // An error when the section as a whole cannot be used (unknown schema, a bad regular expression, two providers of one
-// name). A bad provider is quarantined instead.
+// name). A bad provider is quarantined instead. `revision` is the configuration's, for words; 0: not told.
 Result<Compiled> compile_snapshot(
     const v1::Version& version,
     const v1::ConfigSection& config,
     const v1::CredentialSection& credentials,
-    ProviderSlots& slots
+    ProviderSlots& slots,
+    std::uint64_t revision = 0
 );
 
 HealthPolicy to_policy(const v1::HealthPolicy& policy);

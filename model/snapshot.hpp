@@ -83,9 +83,17 @@ struct RouteTarget {
     int priority = 0;
 };
 
+// A target that serves nobody while this snapshot is in force: for words only.
+struct LeftOutTarget {
+    std::string provider;
+    std::string model;  // as in RouteTarget
+    std::string why;
+};
+
 struct Route {
     Glob pattern;
     std::vector<RouteTarget> targets;  // enabled ones, by priority, file order inside one
+    std::vector<LeftOutTarget> left_out = {};  // in file order
 };
 
 struct ClientKey {
@@ -136,8 +144,10 @@ struct Settings {
 // holds the shared_ptr.
 struct Snapshot {
     SnapshotVersion version;
+    std::uint64_t revision = 0;  // of the configuration; 0: not told
     std::vector<std::unique_ptr<const Provider>> providers;  // usable and enabled
     std::vector<Route> routes;                               // file order, those with a target
+    std::vector<Route> deserted_routes;                      // those without: they match nothing
     std::unordered_map<std::string, std::size_t> exact_routes;  // model name -> index in routes
     Settings settings;
     bool has_openai = false;  // a provider of that type is among them

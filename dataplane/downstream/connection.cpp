@@ -48,6 +48,12 @@ void Connection::close_now() {
     client_.close();
 }
 
+bool Connection::recollect(std::string_view id, RequestRecord& record) const {
+    if (exchange_ == nullptr || !exchange_->has_id(id)) return false;
+    exchange_->recollect(record);
+    return true;
+}
+
 // A request that cannot be read: answered and the connection closed, since nobody knows where the next one begins.
 net::awaitable<void> Connection::refuse(unsigned status, std::string_view why) {
     wire::LocalError error;
@@ -67,6 +73,16 @@ net::awaitable<void> Connection::refuse(unsigned status, std::string_view why) {
     record.worker = worker_.name;
     record.failed_attempts.push_back({"", FailureClass::kClient, status, std::string(why)});
     worker_.access_log.append(record);
+    worker_.recent.add([&](RequestRecord& remembered) {
+        remembered = {};
+        assign_cut(remembered.request_id, id);
+        remembered.worker = worker_.name;
+        remembered.at = record.at;
+        remembered.outcome = record.outcome;
+        remembered.status = status;
+        assign_cut(remembered.remote, record.remote);
+        assign_cut(remembered.error, error.message, RequestRecord::kWordsMax);
+    });
     co_await client_.write(wire::error_reply(wire::Format::kAnthropic, error, wire::OwnHeaders{id, {}, true}, false));
     co_await client_.linger();
 }

@@ -30,6 +30,9 @@ class Connection {
     // The client has not taken that in time either.
     void close_now();
 
+    // Tells of the exchange that runs, if it has that id.
+    bool recollect(std::string_view id, RequestRecord& record) const;
+
   private:
     enum class Next { kExchange, kClose };
 

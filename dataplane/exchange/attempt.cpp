@@ -27,16 +27,18 @@ net::awaitable<void> Exchange::try_candidates(const Plan& plan) {
     co_await simulate_delay();
     // The best of those that could take the request, but were busy. It gets a second turn when nobody behind it can.
     const Candidate* busy = nullptr;
-    std::size_t turns = plan.candidates.size();
-    for (std::size_t i = 0; i < turns && !over(); ++i) {
+    std::size_t rounds = plan.candidates.size();
+    for (std::size_t i = 0; i < rounds && !over(); ++i) {
         bool again = i == plan.candidates.size();
         const Candidate& candidate = again ? *busy : plan.candidates[i];
         const Provider& provider = *candidate.provider;
-        bool last = i + 1 == turns;
+        bool last = i + 1 == rounds;
         others_left_ = !last;
         be_at(nullptr);
+        auto place = static_cast<std::size_t>(&candidate - plan.candidates.data());
+        turns_.push_back({place, CandidateFate::kPassedOver, record_.failed_attempts.size()});
         if (!prepare(candidate)) {
-            if (last && !again && attempts_ == 0 && busy != nullptr) ++turns;
+            if (last && !again && attempts_ == 0 && busy != nullptr) ++rounds;
             continue;
         }
         bool permitted = co_await take_permit(plan, candidate, last && attempts_ == 0);
@@ -49,6 +51,7 @@ net::awaitable<void> Exchange::try_candidates(const Plan& plan) {
         // Half-open, and another request tries it already. The last hope goes there all the same.
         bool refused = candidate.probe != nullptr && !probe.held() && !plan.panic && !fields_.provider;
         if (refused && !(last && attempts_ == 0)) {
+            turns_.back().why = "half-open, and another request is trying it";
             if (busy == nullptr) busy = &candidate;
             continue;
         }
@@ -58,6 +61,7 @@ net::awaitable<void> Exchange::try_candidates(const Plan& plan) {
             if (!worker_.retry_budget.take(steady_now(), settings().retry_budget_percent, min_per_s)) {
                 worker_.metrics.retries_denied.add();
                 record_.outcome = Outcome::kRetryBudget;
+                turns_.back().why = "the retry budget allows no further attempt";
                 break;
             }
             worker_.metrics.retries.add();
@@ -65,8 +69,14 @@ net::awaitable<void> Exchange::try_candidates(const Plan& plan) {
         be_at(&provider);
         ++attempts_;
         attempt_began_ = unix_now();
+        turns_.back().fate = CandidateFate::kUnderWay;
+        turns_.back().probe = probe.held();
+        turns_.back().times.began = elapsed_ms(began_, steady_now());
         Verdict verdict = co_await attempt(candidate);
-        if (client_gone_) break;
+        if (client_gone_) {
+            end_turn(CandidateFate::kBrokenOff);
+            break;
+        }
         // This machine's own shortage is no verdict.
         bool ours = verdict.local_origin && !verdict.counted;
         const ProbeTicket* probing = ours ? nullptr : probe.settle();
@@ -155,6 +165,7 @@ net::awaitable<ConnectFailure> Exchange::connect(
     ConnectFailure failed =
         co_await worker_.connector.connect(*connection.stream, provider, timeouts(provider).connect);
     active_ = nullptr;
+    turns_.back().times.connect = elapsed_ms(connection.made_at, steady_now());
     if (failed.failure == FailureClass::kNone) worker_.metrics.pool_made.add();
     co_return failed;
 }
@@ -211,6 +222,7 @@ net::awaitable<Verdict> Exchange::attempt(const Candidate& candidate) {
     SteadyTime began = steady_now();
     PooledConnection connection = worker_.pool.take(provider, began);
     bool pooled = connection.stream != nullptr;
+    turns_.back().pooled = pooled;
     if (pooled) {
         worker_.metrics.pool_reused.add();
         asked = co_await ask(std::move(connection), provider);
@@ -218,6 +230,7 @@ net::awaitable<Verdict> Exchange::attempt(const Candidate& candidate) {
     // A pooled connection that turns out dead counts against nobody.
     if ((!pooled || asked.dead) && !over()) {
         let_go();
+        turns_.back().pooled = false;
         PooledConnection fresh;
         ConnectFailure failed = co_await connect(provider, fresh);
         if (failed.failure != FailureClass::kNone) {
@@ -235,8 +248,9 @@ net::awaitable<Verdict> Exchange::attempt(const Candidate& candidate) {
         let_go();
         co_return classify_transport(asked.status.failure, std::move(asked.status.detail), settings());
     }
-    worker_.metrics.provider(provider.slot)
-        .first_byte.observe(static_cast<std::uint64_t>(elapsed_ms(began, steady_now())));
+    std::int64_t first_byte = elapsed_ms(began, steady_now());
+    turns_.back().times.first_byte = first_byte;
+    worker_.metrics.provider(provider.slot).first_byte.observe(static_cast<std::uint64_t>(first_byte));
     co_return co_await judge(provider);
 }
 
@@ -253,7 +267,7 @@ bool Exchange::moves_on(const Verdict& verdict, const Candidate& candidate) cons
 void Exchange::keep_session(const Provider& provider) {
     // A pinned request says nothing about where its session belongs.
     if (fields_.provider || !is_inference()) return;
-    worker_.process.sticky.put(session_.key, StickyTable::provider_hash(provider.name), record_.at);
+    worker_.process.sticky.put(session_.key, StickyTable::provider_hash(provider.name), began_);
 }
 
 // Counts how the attempt ended, and tells the control thread what health must know.
@@ -262,7 +276,9 @@ void Exchange::note(const Provider& provider, const Verdict& verdict, const Prob
         .attempts[static_cast<std::size_t>(verdict.failure)]
         .add();
     bool good = verdict.failure == FailureClass::kNone;
+    end_turn(good ? CandidateFate::kAnswered : CandidateFate::kFailed);
     if (!good) {
+        turns_.back().note = record_.failed_attempts.size();
         record_.failed_attempts.push_back(
             {provider.name, verdict.failure, verdict.http_status, verdict.detail, verdict.retry_at}
         );

@@ -97,11 +97,11 @@ net::awaitable<void> Exchange::serve() {
     if (unread) co_return co_await fail(*std::move(unread));
     if (Refusal refused = inspect()) co_return co_await fail(*std::move(refused));
 
-    Plan plan = make_plan();
-    if (plan.candidates.empty()) co_return co_await fail(no_candidate(plan));
+    plan_ = make_plan();
+    if (plan_.candidates.empty()) co_return co_await fail(no_candidate(plan_));
     client_.watch([this] { on_client_gone(); });
     if (fields_.stream) silence_.arm(client_.last_write() + settings().ping_interval);
-    co_await try_candidates(plan);
+    co_await try_candidates(plan_);
 }
 
 net::awaitable<Exchange::After> Exchange::run() {

@@ -13,6 +13,7 @@
 #include "dataplane/exchange/outgoing.hpp"
 #include "dataplane/exchange/rank.hpp"
 #include "dataplane/telemetry/access_log.hpp"
+#include "dataplane/telemetry/request_record.hpp"
 #include "dataplane/upstream/response.hpp"
 #include "dataplane/wire/convert/openai_answer.hpp"
 #include "dataplane/wire/downstream_head.hpp"
@@ -54,11 +55,28 @@ class Exchange {
 
     boost::asio::awaitable<After> run();
 
+    // Is it this request that is asked about, and still under way? By its own id or the provider's.
+    bool has_id(std::string_view id) const;
+
+    // What has become of it so far. Overwrites all of `into`, whose memory is used again.
+    void recollect(RequestRecord& into) const;
+
     // The process stops and waits no longer: the upstream call ends, nobody else is tried, and the client is told so.
     void end_early();
 
   private:
     using Refusal = std::optional<LocalFailure>;
+
+    // What became of one candidate whose turn came; in the order of turns.
+    struct Turn {
+        std::size_t candidate = 0;  // in plan_
+        CandidateFate fate = CandidateFate::kPassedOver;
+        std::size_t note = 0;       // its words, if it has any: in record_.failed_attempts
+        std::string_view why = {};  // literal; in place of a note
+        AttemptTimes times = {};
+        bool probe = false;
+        bool pooled = false;
+    };
 
     struct Asked {
         ReadStatus status;
@@ -68,6 +86,11 @@ class Exchange {
     boost::asio::awaitable<void> serve();
     void note_defect(std::string_view what);
     void finish();
+
+    // recollect.cpp
+    void end_turn(CandidateFate fate);
+    std::string_view phase() const;
+    void recollect_candidates(RequestRecord& into) const;
 
     // authenticate.cpp
     Refusal authenticate();
@@ -181,6 +204,13 @@ class Exchange {
     bool body_read_ = false;
     wire::BodyFields fields_;
     Session session_;
+
+    std::vector<const Route*> routes_;  // that match
+    Plan plan_;
+    std::uint16_t sticky_ = 0;          // the session's provider: StickyTable::provider_hash
+    std::vector<Turn> turns_;
+    std::string said_;                  // the words of an error of our own
+    bool over_ = false;                 // finish() has begun
 
     std::optional<LocalFailure> refusal_;  // what to say when a provider refused the request and its words were cut
     Outgoing outgoing_;                       // for the candidate that is tried

@@ -2,12 +2,23 @@
 #include "dataplane/exchange/exchange.hpp"
 
 namespace balancer::dataplane {
+namespace {
+
+// Not what is asked every few seconds by those who look whether anybody is there.
+bool is_worth_remembering(Operation operation) {
+    return operation != Operation::kProbe && operation != Operation::kHealth && operation != Operation::kInfo;
+}
+
+}  // namespace
 
 void Exchange::finish() {
     bool told = record_.outcome == Outcome::kStreamBroken || record_.outcome == Outcome::kShutdown ||
                 record_.outcome == Outcome::kInternalError;
     if (client_gone_ && !told) record_.outcome = Outcome::kDownstreamDisconnect;
     record_.duration_ms = elapsed_ms(began_, steady_now());
+    if (!turns_.empty() && turns_.back().fate == CandidateFate::kUnderWay) {
+        end_turn(CandidateFate::kBrokenOff);
+    }
     be_at(nullptr);
     if (permit_ != nullptr) worker_.process.in_flight.give_back(permit_->slot);
     if (counted_ != nullptr) {
@@ -18,6 +29,10 @@ void Exchange::finish() {
     let_go();
     worker_.metrics.requests[static_cast<std::size_t>(record_.outcome)].add();
     worker_.access_log.append(record_);
+    over_ = true;
+    if (is_worth_remembering(operation_)) {
+        worker_.recent.add([this](RequestRecord& into) { recollect(into); });
+    }
 }
 
 }  // namespace balancer::dataplane

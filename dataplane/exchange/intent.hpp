@@ -26,9 +26,22 @@ enum class Operation {
 // For the access record; empty: none of these.
 std::string_view name_of(Operation operation);
 
+// What a session's key was made from.
+enum class SessionKind {
+    kNone,  // the request has not come so far
+    kHeader,
+    kUserId,
+    kContent,
+    kGlobal,
+};
+
+// "header", "user_id", "content", "global"; empty for kNone.
+std::string_view name_of(SessionKind kind);
+
 struct Session {
     SessionKey key = 0;
     std::string name;  // what the key was made from, for the log: shortened
+    SessionKind kind = SessionKind::kNone;
 };
 
 // x-claude-code-session-id, else what the body says: the session in metadata.user_id (both of its forms), prompt_cache_key or

@@ -10,15 +10,14 @@ namespace balancer::dataplane {
 
 Plan Exchange::make_plan() {
     UnixMs now = record_.at;
-    std::uint16_t sticky =
-        worker_.process.sticky.find(session_.key, now, settings().sticky_duration);
+    sticky_ = worker_.process.sticky.find(session_.key, began_, settings().sticky_duration);
     auto next_turn = [this](const Route& route) {
         auto& turns = worker_.process.round_robin;
         auto place = static_cast<std::size_t>(&route - snapshot_->routes.data());
         return turns[place % turns.size()].value.fetch_add(1, std::memory_order_relaxed);
     };
     auto random = [this] { return std::uniform_real_distribution<double>(0, 1)(worker_.random); };
-    return rank(RankInput{
+    RankInput input{
         *snapshot_,
         *health_,
         match_routes(*snapshot_, fields_.model),
@@ -26,11 +25,14 @@ Plan Exchange::make_plan() {
         is_inference(),
         fields_.provider ? std::string_view(*fields_.provider) : std::string_view(),
         session_.key,
-        sticky,
+        sticky_,
         now,
         next_turn,
         random,
-    });
+    };
+    Plan plan = rank(input);
+    routes_ = std::move(input.routes);
+    return plan;
 }
 
 LocalFailure Exchange::no_candidate(const Plan& plan) const {

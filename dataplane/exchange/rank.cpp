@@ -151,10 +151,13 @@ void add_route(Plan& plan, const Route& route, const RankInput& input, Accept ac
     }
     order(targets, route, input);
     for (const RouteTarget* target : targets) {
+        Admission admission = admission_of(input, *target->provider, target->model);
         plan.candidates.push_back({
             target->provider,
             target->model,
-            admission_of(input, *target->provider, target->model).probe,
+            admission.probe,
+            accept == Accept::kRamping,
+            admission.because,
         });
     }
 }
@@ -177,7 +180,9 @@ Plan rank_pinned(const RankInput& input) {
         model = target->model;
         break;
     }
-    plan.candidates.push_back({provider, model, admission_of(input, *provider, model).probe});
+    Admission admission = admission_of(input, *provider, model);
+    bool ramping = admission.gate == Gate::kLater;
+    plan.candidates.push_back({provider, model, admission.probe, ramping, admission.because});
     return plan;
 }
 

@@ -15,6 +15,8 @@ struct Candidate {
     const Provider* provider = nullptr;
     std::string_view model;  // to send; empty: the client's own. Points into the snapshot
     ProbeTicket* probe = nullptr;  // half-open: usable by whoever takes this. Points into the health view
+    bool ramping = false;          // behind all others: it is not this session's turn yet
+    const Condition* benched = nullptr;  // tried all the same (panic, pin). Points into the health view
 };
 
 struct SkippedCandidate {

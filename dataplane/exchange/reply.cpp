@@ -36,6 +36,7 @@ net::awaitable<void> Exchange::reply(
 
 net::awaitable<void> Exchange::fail(LocalFailure failure) {
     record_.outcome = failure.outcome;
+    said_ = failure.error.message;
     if (failure.outcome == Outcome::kNoHealthyUpstream || failure.outcome == Outcome::kRetryBudget) {
         log_failure(failure.error.message);
     }

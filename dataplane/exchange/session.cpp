@@ -35,19 +35,36 @@ std::string_view session_in(std::string_view user_id) {
 
 }  // namespace
 
+std::string_view name_of(SessionKind kind) {
+    switch (kind) {
+        case SessionKind::kNone: return {};
+        case SessionKind::kHeader: return "header";
+        case SessionKind::kUserId: return "user_id";
+        case SessionKind::kContent: return "content";
+        case SessionKind::kGlobal: return "global";
+    }
+    return {};
+}
+
 Session session_of(
     const wire::RequestHead& head, const wire::BodyFields& fields, StickyScope scope
 ) {
     Session session;
     std::string_view source;
+    session.kind = SessionKind::kHeader;
     if (auto header = wire::find_field(head.fields, "x-claude-code-session-id")) source = *header;
-    if (source.empty() && !fields.user_id.empty()) source = session_in(fields.user_id);
+    if (source.empty() && !fields.user_id.empty()) {
+        source = session_in(fields.user_id);
+        session.kind = SessionKind::kUserId;
+    }
     session.name = std::string(source.substr(0, kNameBytesMax));
     if (scope == StickyScope::kGlobal) {
         session.key = mix(1, "global");
+        session.kind = SessionKind::kGlobal;
     } else if (!source.empty()) {
         session.key = mix(2, source);
     } else {
+        session.kind = SessionKind::kContent;
         session.key = mix(mix(mix(3, fields.system), fields.tools), fields.first_user_message);
     }
     return session;

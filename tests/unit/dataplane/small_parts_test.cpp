@@ -13,16 +13,18 @@
 namespace balancer::dataplane {
 namespace {
 
+SteadyTime at(std::int64_t ms) { return SteadyTime(Milliseconds(ms)); }
+
 TEST(StickyTable, RemembersForAWhileAndNotForOthers) {
     StickyTable table;
     std::uint16_t provider = StickyTable::provider_hash("alpha");
     SessionKey key = 0x1234'5678'9abc'def0;
-    EXPECT_EQ(table.find(key, 1'000'000, Milliseconds(300'000)), 0);
-    table.put(key, provider, 1'000'000);
-    EXPECT_EQ(table.find(key, 1'299'000, Milliseconds(300'000)), provider);
-    EXPECT_EQ(table.find(key, 1'302'000, Milliseconds(300'000)), 0);
+    EXPECT_EQ(table.find(key, at(1'000'000), Milliseconds(300'000)), 0);
+    table.put(key, provider, at(1'000'000));
+    EXPECT_EQ(table.find(key, at(1'299'000), Milliseconds(300'000)), provider);
+    EXPECT_EQ(table.find(key, at(1'302'000), Milliseconds(300'000)), 0);
     // The same place, another session: told apart by the key's other bits.
-    EXPECT_EQ(table.find(key ^ (1ULL << 60), 1'000'000, Milliseconds(300'000)), 0);
+    EXPECT_EQ(table.find(key ^ (1ULL << 60), at(1'000'000), Milliseconds(300'000)), 0);
     EXPECT_NE(StickyTable::provider_hash("alpha"), StickyTable::provider_hash("beta"));
 }
 
