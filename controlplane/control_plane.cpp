@@ -55,6 +55,9 @@ Result<void> ControlPlane::start(LoadedConfig loaded) {
             ),
         };
     }
+    Result<std::vector<AccountHold>> holds = store_.holds();
+    if (!holds) return holds.error();
+    holds_kept_ = *std::move(holds);
     Result<void> in_force = put_in_force(std::get<Candidate>(*std::move(proposal)), "start");
     if (!in_force) return in_force;
     log_.emit(
@@ -236,6 +239,11 @@ Result<void> ControlPlane::put_in_force(
     v1::ConfigSection config = std::move(candidate.config);
     std::vector<std::string> notices = std::move(candidate.notices);
     const bool is_new = !candidate.kept;
+    if (is_new) {
+        // Once meant, it is meant until somebody can answer again.
+        candidate.revision.may_be_empty =
+            count_enabled(config) == 0 && (forced || revisions_.head().may_be_empty);
+    }
     if (Result<void> kept = revisions_.keep(std::move(candidate)); !kept) return kept;
     const Revision& head = revisions_.head();
     if (is_new) {
@@ -255,8 +263,16 @@ Result<void> ControlPlane::put_in_force(
 
 void ControlPlane::publish_running(const std::string& cause) {
     apply_log_settings();
-    merger_.configure(config_, unix_now());
-    publisher_.publish_config(config_, revisions_.loaded().credentials, cause);
+    UnixMs at = now();
+    merger_.configure(config_, at);
+    if (!std::exchange(holds_restored_, true)) merger_.restore(holds_kept_, at);
+    const Revision& head = revisions_.head();
+    publisher_.publish_config(
+        config_,
+        revisions_.loaded().credentials,
+        cause,
+        {head.number, head.may_be_empty && count_enabled(config_) == 0}
+    );
     publish_health(cause);
 }
 

@@ -13,6 +13,7 @@
 
 #include "balancer/v1/admin.pb.h"
 #include "base/clock.hpp"
+#include "base/clock_watch.hpp"
 #include "base/log.hpp"
 #include "base/result.hpp"
 #include "controlplane/config/load.hpp"
@@ -91,6 +92,11 @@ class ControlPlane {
     using TestDone = std::function<void(Result<v1::TestProviderResponse>)>;
     void test_provider(const v1::TestProviderRequest& request, TestDone done);
 
+    // Asks the data planes what became of one request; `done` is called once, on the loop, within two
+    // seconds or so.
+    using ExplainDone = std::function<void(Result<v1::ExplainRequestResponse>)>;
+    void explain_request(const v1::ExplainRequestRequest& request, ExplainDone done);
+
     // What a data plane reports (control_plane_health.cpp). DataPlaneService has seen to it that this process is
     // connected.
     void on_report(
@@ -134,6 +140,8 @@ class ControlPlane {
     void publish_health_soon(const std::string& cause);
     void log_circuits();
     void publish_standings();
+    void keep_holds(bool at_once = false);
+    UnixMs now();
     void arm_ticker();
     void apply_log_settings();
     void log_notices();
@@ -152,6 +160,13 @@ class ControlPlane {
     boost::asio::steady_timer health_timer_;  // armed: health has changed and waits for its turn
     SteadyTime health_published_at_{};
     bool health_waits_ = false;
+    ClockWatch clock_;
+    bool clock_set_ = false;  // since the last publication of health
+
+    std::vector<AccountHold> holds_kept_;  // as they stand in the store
+    SteadyTime holds_kept_at_{};           // the last try
+    bool holds_lost_ = false;              // the last try failed
+    bool holds_restored_ = false;
 
     Revisions revisions_;
     v1::ConfigSection config_;  // the head revision with its overrides: what is published

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 
 #include "controlplane/config/find_provider.hpp"
@@ -18,13 +19,17 @@ constexpr Milliseconds kTick{1'000};
 // each version goes to every data plane.
 constexpr Milliseconds kHealthGap{50};
 
+// Between two writes of holds: many limits may come and go in a second.
+constexpr Milliseconds kHoldsGap{1'000};
+constexpr Milliseconds kHoldsAgain{10'000};  // after one that failed
+
 }  // namespace
 
 void ControlPlane::on_report(
     const std::string& dp_id, const std::string& instance_id, const v1::ReportRequest& report
 ) {
-    UnixMs now = unix_now();
-    bool changed = merger_.set_members(publisher_.members());
+    UnixMs at = now();
+    bool changed = merger_.set_members(publisher_.members()) || clock_set_;
     for (const v1::Signal& signal : report.signals()) {
         ++tally_.signals_received;
         const v1::Provider* provider = find_provider(config_, signal.provider());
@@ -44,9 +49,9 @@ void ControlPlane::on_report(
                  {"request_id", signal.request_id()}}
             );
         }
-        if (merger_.signal(dp_id, signal, now)) changed = true;
+        if (merger_.signal(dp_id, signal, at)) changed = true;
     }
-    merger_.counters(dp_id, instance_id, report.counters(), now);
+    merger_.counters(dp_id, instance_id, report.counters(), at);
     if (changed) publish_health_soon(fmt::format("report of {}", dp_id));
 }
 
@@ -68,9 +73,54 @@ void ControlPlane::publish_health_soon(const std::string& cause) {
 void ControlPlane::publish_health(const std::string& cause) {
     if (std::exchange(health_waits_, false)) health_timer_.cancel();
     health_published_at_ = steady_now();
+    clock_set_ = false;
     log_circuits();
+    // Before anybody acts on it, as far as the gap allows.
+    keep_holds();
     publisher_.publish_health(merger_.section(), cause);
     arm_ticker();
+}
+
+// What providers have said of their accounts outlives this process.
+void ControlPlane::keep_holds(bool at_once) {
+    std::vector<AccountHold> holds = merger_.holds();
+    if (holds == holds_kept_) return;
+    Milliseconds gap = holds_lost_ ? kHoldsAgain : kHoldsGap;
+    if (!at_once && holds_kept_at_ != SteadyTime{} && steady_now() - holds_kept_at_ < gap) return;
+    holds_kept_at_ = steady_now();
+    Result<void> kept = store_.keep_holds(holds);
+    const bool lost = !kept;
+    if (!lost) holds_kept_ = std::move(holds);
+    if (std::exchange(holds_lost_, lost) || !lost) return;
+    log_.emit(
+        LogLevel::kWarning,
+        LogEvent::kNotice,
+        fmt::format(
+            "what providers have said of their accounts cannot be kept: {}; a restart would try "
+            "them again",
+            kept.error().text()
+        )
+    );
+}
+
+// The wall clock, with everything that the merger keeps moved along when it has been set.
+UnixMs ControlPlane::now() {
+    ClockReading reading = read_clocks();
+    Milliseconds step = clock_.look(reading);
+    if (step.count() == 0) return reading.wall;
+    merger_.shift(step);
+    clock_set_ = true;
+    log_.emit(
+        LogLevel::kWarning,
+        LogEvent::kNotice,
+        fmt::format(
+            "the wall clock was set {} by {} s: benches keep their length, the times in events and "
+            "revisions do not",
+            step.count() > 0 ? "forwards" : "backwards",
+            std::abs(step.count()) / 1000
+        )
+    );
+    return reading.wall;
 }
 
 void ControlPlane::log_circuits() {
@@ -128,9 +178,10 @@ void ControlPlane::publish_standings() {
 void ControlPlane::tick() {
     ticker_armed_ = false;
     bool changed = merger_.set_members(publisher_.members());
-    changed = merger_.age(unix_now()) || changed;
+    changed = merger_.age(now()) || changed;
     publish_standings();
-    if (changed) {
+    keep_holds();
+    if (changed || clock_set_) {
         publish_health_soon("time passed");
     } else {
         arm_ticker();
@@ -141,7 +192,7 @@ void ControlPlane::arm_ticker() {
     if (stopped_) return;
     Milliseconds wait = kTick;
     if (std::optional<UnixMs> due = merger_.next_change()) {
-        wait = std::clamp(Milliseconds(*due - unix_now()), Milliseconds(1), kTick);
+        wait = std::clamp(Milliseconds(*due - now()), Milliseconds(1), kTick);
     }
     // Reports that come all the time must not put it off.
     SteadyTime at = steady_now() + wait;

@@ -59,6 +59,9 @@ Server::Server(ServerOptions options, Log& log)
     callbacks.in_flight = [this] { return in_flight(); };
     callbacks.in_flight_at = [this] { return in_flight_at(); };
     callbacks.ready = [this] { return ready(); };
+    callbacks.find_request = [this](std::string id, std::function<void(RequestsFound)> done) {
+        find_request(id, std::move(done));
+    };
     control_ = std::make_unique<Control>(options_.control, std::move(callbacks), log_);
     process_.report = [this](AttemptOutcome outcome) { control_->report(std::move(outcome)); };
     process_.manage = [this](ManageCall call, std::function<void(ManageAnswer)> done) {
@@ -93,6 +96,27 @@ void Server::stop(Milliseconds grace) {
     for (auto& worker : workers_) worker->join();
     // After the workers: their last outcomes are still reported.
     control_->stop();
+}
+
+// Asks every worker; the last one to answer says it all.
+void Server::find_request(const std::string& id, std::function<void(RequestsFound)> done) {
+    struct Gathered {
+        std::mutex mutex;
+        RequestsFound found;
+        std::size_t missing = 0;
+    };
+    auto gathered = std::make_shared<Gathered>();
+    gathered->missing = workers_.size();
+    for (auto& worker : workers_) {
+        worker->find_request(id, [gathered, done](RequestsFound part) {
+            std::lock_guard lock(gathered->mutex);
+            RequestsFound& all = gathered->found;
+            for (RequestRecord& record : part.records) all.records.push_back(std::move(record));
+            all.plain_since = std::max(all.plain_since, part.plain_since);
+            all.troubled_since = std::max(all.troubled_since, part.troubled_since);
+            if (--gathered->missing == 0) done(std::move(all));
+        });
+    }
 }
 
 // Opens one acceptor for each worker on `address`; port 0 is chosen once.

@@ -48,6 +48,8 @@ class Server {
     std::uint32_t in_flight() const;
     std::vector<std::pair<std::string, std::uint32_t>> in_flight_at() const;
 
+    void find_request(const std::string& id, std::function<void(RequestsFound)> done);
+
     Result<std::string> listen(const std::string& address);
     void listen_where_configured();
     void apply_log_settings(const Settings& settings);

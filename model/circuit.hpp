@@ -44,6 +44,12 @@ class Circuit {
     // Takes the steps that time alone makes. True when something changed.
     bool tick(const HealthPolicy& policy, UnixMs now);
 
+    // The clock was set: what is kept moves along (ClockWatch).
+    void shift(Milliseconds by) {
+        if (until_ != 0) until_ += by.count();
+        if (since_ != 0) since_ += by.count();
+    }
+
     // When tick() is next of use.
     std::optional<UnixMs> next_change() const;
 

@@ -28,6 +28,13 @@ class FailureCount {
 
     void reset() { *this = FailureCount(); }
 
+    // The clock was set (ClockWatch).
+    void shift(Milliseconds by) {
+        for (UnixMs* at : {&first_, &last_, &last_end_}) {
+            if (*at != 0) *at += by.count();
+        }
+    }
+
     unsigned count() const { return count_; }
     UnixMs first() const { return first_; }  // of those that count; 0: none
     UnixMs last() const { return last_; }

@@ -31,6 +31,13 @@ class AuthorityBudget {
         return true;
     }
 
+    // The clock was set (ClockWatch).
+    void shift(Milliseconds by) {
+        for (auto& [dp_id, spent] : by_data_plane_) {
+            for (Spent& one : spent) one.at += by.count();
+        }
+    }
+
     void age(UnixMs now) {
         std::erase_if(by_data_plane_, [&](const auto& item) {
             return item.second.empty() || now - item.second.back().at >= kWithin.count();

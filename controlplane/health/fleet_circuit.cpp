@@ -9,6 +9,14 @@ std::string clock_words(UnixMs at) {
     return fmt::format("{:%H:%M:%S} UTC", fmt::gmtime(static_cast<std::time_t>(at / 1000)));
 }
 
+void FleetCircuit::shift(Milliseconds by) {
+    circuit.shift(by);
+    votes.shift(by);
+    probes.shift(by);
+    if (evidence_from != 0) evidence_from += by.count();
+    if (account_until != 0) account_until += by.count();
+}
+
 std::string FleetCircuit::cause(const HealthPolicy& policy, std::size_t members) const {
     switch (circuit.state()) {
         case CircuitState::kOpen:

@@ -26,6 +26,9 @@ struct FleetCircuit {
 
     bool spared() const { return !spared_for.empty(); }
 
+    // The clock was set (ClockWatch).
+    void shift(Milliseconds by);
+
     // Nothing is held against it, and nothing is under way.
     bool clean() const {
         return circuit.state() == CircuitState::kClosed && votes.empty() && !spared() &&

@@ -207,6 +207,36 @@ bool Merger::reset(std::string_view provider, UnixMs now) {
     return true;
 }
 
+void Merger::shift(Milliseconds by) {
+    each_place([&](Place place) { place.fleet.shift(by); });
+    usage_.shift(by);
+    suspects_.shift(by);
+    authority_.shift(by);
+}
+
+void Merger::restore(const std::vector<AccountHold>& holds, UnixMs now) {
+    for (const AccountHold& hold : holds) {
+        auto known = entries_.find(hold.provider);
+        if (known == entries_.end() || known->second.etag != hold.etag) continue;
+        std::optional<Place> place = place_of(hold.provider, hold.model);
+        if (!place) continue;
+        FleetCircuit& fleet = place->fleet;
+        fleet.about_the_account = true;
+        fleet.why = hold.why;
+        fleet.spared_for = keep_in_use(*place, true);
+        if (fleet.spared()) continue;
+        CircuitState from = fleet.circuit.state();
+        // The clock may have been set back meanwhile: not longer than any bench is.
+        UnixMs until = std::min(hold.until, now + std::max(kBenchMax, policy_.failure_cooldown).count());
+        if (until > now) {
+            fleet.circuit.hold(now, until);
+        } else {
+            fleet.circuit.half_open(now);
+        }
+        changed(*place, from, now);
+    }
+}
+
 bool Merger::probe_ended(std::string_view dp_id, const AttemptOutcome& outcome, UnixMs now) {
     std::optional<Place> probed;
     each_place([&](Place place) {

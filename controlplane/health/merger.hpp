@@ -15,6 +15,7 @@
 #include "balancer/v1/config.pb.h"
 #include "balancer/v1/data_plane.pb.h"
 #include "base/clock.hpp"
+#include "controlplane/health/account_hold.hpp"
 #include "controlplane/health/authority_budget.hpp"
 #include "controlplane/health/ejection_rule.hpp"
 #include "controlplane/health/fleet_circuit.hpp"
@@ -89,6 +90,16 @@ class Merger {
     // Closes a provider's circuits and forgets its failures, on every data plane. False: there is
     // no such provider.
     bool reset(std::string_view provider, UnixMs now);
+
+    // The clock was set (ClockWatch): what is kept moves along, so that every bench keeps its length.
+    void shift(Milliseconds by);
+
+    // Takes up what an earlier process held (holds()); after the first configure(). Ignored is what
+    // concerns another generation of its provider, or would leave a route without anybody.
+    void restore(const std::vector<AccountHold>& holds, UnixMs now);
+
+    // Benches on the providers' own word: what a restart must not forget.
+    std::vector<AccountHold> holds() const;
 
     // Views (merger_views.cpp). Every configured provider, in order, each with its models behind
     // it.

@@ -40,6 +40,22 @@ v1::HealthSection Merger::section() const {
     return section;
 }
 
+std::vector<AccountHold> Merger::holds() const {
+    std::vector<AccountHold> holds;
+    auto add = [&](const std::string& name,
+                   const Entry& entry,
+                   const std::string& model,
+                   const FleetCircuit& fleet) {
+        if (!fleet.circuit.out() || !fleet.about_the_account) return;
+        holds.push_back({name, model, entry.etag, fleet.circuit.until(), fleet.why});
+    };
+    for (const auto& [name, entry] : entries_) {
+        add(name, entry, {}, entry.whole);
+        for (const auto& [model, fleet] : entry.models) add(name, entry, model, fleet);
+    }
+    return holds;
+}
+
 v1::ProviderTotals Merger::totals(std::string_view provider) const {
     return totals_.totals(provider);
 }

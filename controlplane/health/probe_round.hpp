@@ -52,6 +52,11 @@ class ProbeRound {
         return lease_ && lease_->dp_id == dp_id && lease_->probe_id == probe_id;
     }
 
+    // The clock was set (ClockWatch).
+    void shift(Milliseconds by) {
+        if (lease_) lease_->expires_at += by.count();
+    }
+
     void clear() { *this = ProbeRound(); }
 
   private:

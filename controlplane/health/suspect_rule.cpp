@@ -61,6 +61,11 @@ void SuspectRule::judge(
     give_leave(members);
 }
 
+void SuspectRule::shift(Milliseconds by) {
+    for (auto& [dp_id, standing] : standings_) standing.since += by.count();
+    for (auto& [dp_id, at] : seen_failing_) at += by.count();
+}
+
 SuspectRule::Record SuspectRule::record_of(
     std::string_view dp_id,
     const UsageWindow& usage,

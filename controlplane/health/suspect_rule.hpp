@@ -33,6 +33,9 @@ class SuspectRule {
         UnixMs now
     );
 
+    // The clock was set (ClockWatch).
+    void shift(Milliseconds by);
+
     const Standings& standings() const { return standings_; }
     bool suspect(std::string_view dp_id) const { return standings_.contains(dp_id); }
 

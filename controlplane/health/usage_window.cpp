@@ -94,6 +94,18 @@ UnixMs UsageWindow::last_use(std::string_view dp_id, std::string_view provider) 
     return series == process->second.by_provider.end() ? 0 : series->second.last_use;
 }
 
+void UsageWindow::shift(Milliseconds by) {
+    for (auto& [dp_id, process] : processes_) {
+        if (process.heard != 0) process.heard += by.count();
+        for (auto& [provider, series] : process.by_provider) {
+            if (series.last_use != 0) series.last_use += by.count();
+            for (Sample& sample : series.samples) {
+                if (sample.at != 0) sample.at += by.count();
+            }
+        }
+    }
+}
+
 void UsageWindow::age(UnixMs now) {
     std::erase_if(processes_, [&](const auto& item) {
         return now - item.second.heard > kLength.count();

@@ -46,6 +46,9 @@ class UsageWindow {
     // Data planes that have not reported within kLength are forgotten.
     void age(UnixMs now);
 
+    // The clock was set (ClockWatch).
+    void shift(Milliseconds by);
+
   private:
     struct Sample {
         UnixMs at = 0;

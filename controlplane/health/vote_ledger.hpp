@@ -40,6 +40,11 @@ class VoteLedger {
     // What this data plane held, whatever it was. True when there was something.
     bool forget(std::string_view dp_id);
 
+    // The clock was set (ClockWatch).
+    void shift(Milliseconds by) {
+        for (auto& [dp_id, held] : by_data_plane_) held.failures.shift(by);
+    }
+
     void reset() { by_data_plane_.clear(); }
     bool empty() const { return by_data_plane_.empty(); }
 

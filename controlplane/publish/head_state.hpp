@@ -34,6 +34,8 @@ struct HeadState {
     v1::Version version;
     bool ready = false;
     std::string cause;
+    std::uint64_t revision = 0;  // that `config` was made from; 0: not told
+    bool may_be_empty = false;   // an operator means it, when there is no provider in it
     PublishedSection config{v1::SECTION_KIND_CONFIG, {}, {}};
     PublishedSection health{v1::SECTION_KIND_HEALTH, {}, {}};
     PublishedSection credentials{v1::SECTION_KIND_CREDENTIALS, {}, {}};

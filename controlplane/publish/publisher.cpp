@@ -56,9 +56,16 @@ Publisher::Publisher(
 Publisher::~Publisher() = default;
 
 void Publisher::publish_config(
-    const v1::ConfigSection& config, const v1::CredentialSection& credentials, std::string cause
+    const v1::ConfigSection& config,
+    const v1::CredentialSection& credentials,
+    std::string cause,
+    Origin origin
 ) {
-    bool config_changed = state_->head.config.set(config);
+    // What was refused for being empty is sent again when it is meant.
+    bool config_changed =
+        std::exchange(state_->head.may_be_empty, origin.may_be_empty) != origin.may_be_empty;
+    state_->head.revision = origin.revision;
+    config_changed = state_->head.config.set(config) || config_changed;
     bool credentials_changed = state_->head.credentials.set(credentials);
     bool first = !std::exchange(state_->head.ready, true);
     if (config_changed || credentials_changed || first) {

@@ -23,6 +23,7 @@ struct PublisherTimes {
     Milliseconds silence_max{15'000};  // of a data plane, which sends a heartbeat every 2 s
     Milliseconds row_kept{3'600'000};  // of a data plane that has gone
     Milliseconds report_interval{2'000};
+    Milliseconds lookup_max{2'000};  // from a question about a request to its answers
 };
 
 // Counted since the start, over all data planes.
@@ -49,10 +50,19 @@ class Publisher {
     );
     ~Publisher();
 
+    // What a data plane is told of a configuration beside its content.
+    struct Origin {
+        std::uint64_t revision = 0;
+        bool may_be_empty = false;  // an operator means it, when there is no provider in it
+    };
+
     // Nothing is sent to anyone before the first of these. CONFIG and CREDENTIALS of one change go
     // in one Update.
     void publish_config(
-        const v1::ConfigSection& config, const v1::CredentialSection& credentials, std::string cause
+        const v1::ConfigSection& config,
+        const v1::CredentialSection& credentials,
+        std::string cause,
+        Origin origin = {0, false}
     );
     void publish_health(const v1::HealthSection& health, std::string cause);
 

@@ -13,7 +13,8 @@ Publisher::Registry::Registry(
     std::string cp_id,
     PublisherTimes times
 )
-    : log_(log),
+    : context_(context),
+      log_(log),
       head_(head),
       cp_id_(std::move(cp_id)),
       times_(times),
@@ -62,6 +63,9 @@ void Publisher::Registry::received(Id id, const v1::SyncRequest& request) {
         row.view.set_ready(request.heartbeat().ready());
         row.heartbeat_seen = true;
     }
+    if (request.has_lookup_answer() && looked_up(subscription.dp_id(), request.lookup_answer())) {
+        return;
+    }
     if (!subscription.idle_talk(steady_now())) {
         end(id, v1::Goaway::OVERLOADED, Milliseconds(5'000), "it sends far more than it needs to");
     }
@@ -105,6 +109,7 @@ void Publisher::Registry::shutdown() {
             Milliseconds(0),
             "the control plane is stopping");
     }
+    while (!lookups_.empty()) finish_lookup(lookups_.begin()->first);
     timer_.cancel();
 }
 
@@ -125,6 +130,7 @@ void Publisher::Registry::mark_gone(Id id, const Subscription& subscription, std
     row->gone_at = steady_now();
     row->view.set_gone_at_ms(unix_now());
     row->view.set_gone_reason(std::string(why));
+    not_looked_up(subscription.dp_id(), why);
     log_.emit(
         LogLevel::kWarning,
         LogEvent::kDataPlaneDisconnected,

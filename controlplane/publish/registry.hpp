@@ -4,13 +4,16 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/result.hpp"
 #include "controlplane/publish/head_state.hpp"
 #include "controlplane/publish/publisher.hpp"
 #include "controlplane/publish/roster.hpp"
@@ -32,6 +35,8 @@ class Publisher::Registry {
     static constexpr double kStreamBurst = 500;
     static constexpr double kStreamsPerSecond = 50;
     static constexpr std::size_t kStreamsMax = 5'000;
+
+    static constexpr std::size_t kLookupsMax = 16;  // at once
 
     Registry(
         boost::asio::io_context& context,
@@ -62,6 +67,12 @@ class Publisher::Registry {
     // Says goodbye to everyone and refuses who comes later.
     void shutdown();
 
+    // Asks every data plane that is connected what it remembers of this request; `done` is called
+    // once, when all have answered, or after lookup_max with those that have (registry_lookups.cpp).
+    // An error when too many ask at once.
+    using LookupDone = std::function<void(v1::ExplainRequestResponse)>;
+    Result<void> look_up(const std::string& request_id, LookupDone done);
+
     std::vector<v1::DataPlaneView> rows() const;
     std::vector<Member> members() const;
     const FleetTally& tally() const { return tally_; }
@@ -85,6 +96,18 @@ class Publisher::Registry {
     void arm(const Subscription& subscription);
     void tick();
 
+    struct Lookup {
+        std::map<std::string, v1::AskedDataPlane> asked;  // by dp_id
+        std::vector<v1::RequestRecord> records;
+        std::set<std::string> missing;  // who has been asked and has not answered
+        LookupDone done;
+        std::unique_ptr<boost::asio::steady_timer> timer;
+    };
+    bool looked_up(const std::string& dp_id, const v1::LookupAnswer& answer);
+    void not_looked_up(const std::string& dp_id, std::string_view why);
+    void finish_lookup(std::uint64_t nonce);
+
+    boost::asio::io_context& context_;
     Log& log_;
     const HeadState& head_;
     std::string cp_id_;
@@ -98,6 +121,8 @@ class Publisher::Registry {
     TokenBucket streams_{kStreamBurst, kStreamsPerSecond};
     // Lines about who is refused before it has a row of its own.
     TokenBucket refusals_{Roster::kComplaintBurst, Roster::kComplaintsPerSecond};
+    std::map<std::uint64_t, Lookup> lookups_;  // by nonce
+    std::uint64_t last_lookup_ = 0;
     SteadyTime crowd_logged_at_{};
     unsigned crowd_ = 0;  // who has been asked to come later
     boost::asio::steady_timer timer_;

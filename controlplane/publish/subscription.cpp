@@ -46,6 +46,9 @@ void Subscription::update(const HeadState& head, SteadyTime now) {
     update.set_nonce(sent.nonce);
     *update.mutable_version() = head.version;
     update.set_cause(head.cause);
+    update.set_revision(head.revision);
+    update.set_may_be_empty(head.may_be_empty);
+    update.set_cp_time_ms(unix_now());
     for (const PublishedSection* section : head.sections()) {
         v1::Section& out = *update.add_sections();
         out.set_kind(section->kind);
@@ -103,6 +106,15 @@ void Subscription::ping(v1::Ping ping) {
     v1::SyncResponse message;
     *message.mutable_ping() = std::move(ping);
     stream_->send(std::move(message));
+}
+
+bool Subscription::look_up(std::uint64_t nonce, const std::string& request_id) {
+    if (stream_->busy()) return false;
+    v1::SyncResponse message;
+    message.mutable_lookup()->set_nonce(nonce);
+    message.mutable_lookup()->set_request_id(request_id);
+    stream_->send(std::move(message));
+    return true;
 }
 
 void Subscription::goaway(v1::Goaway::Reason reason, Milliseconds retry_after, std::string detail) {

@@ -47,6 +47,9 @@ class Subscription {
     SteadyTime deadline(Milliseconds ack_max, Milliseconds silence_max) const;
 
     void ping(v1::Ping ping);
+
+    // False: it does not read what is sent to it, and is not asked.
+    bool look_up(std::uint64_t nonce, const std::string& request_id);
     void goaway(v1::Goaway::Reason reason, Milliseconds retry_after, std::string detail);
 
     const std::string& dp_id() const { return dp_id_; }

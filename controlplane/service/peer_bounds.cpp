@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <string>
 
+#include "base/clock_watch.hpp"
 #include "base/utf8.hpp"
 #include "model/failure.hpp"
 
@@ -13,6 +14,7 @@ namespace {
 constexpr std::size_t kNameMax = 256;  // of a provider, a model, a build
 constexpr std::size_t kWordsMax = 1'024;
 constexpr int kErrorsMax = 50;       // of one answer
+constexpr int kRecordsMax = 8;        // of one look-up
 constexpr int kSignalsMax = 200;      // of one report, as the protocol says
 constexpr int kProvidersMax = 1'024;  // as many as a data plane has slots for
 constexpr std::size_t kDigestBytes = 32;
@@ -49,7 +51,11 @@ void bound(v1::Hello& hello) {
     }
 }
 
-void bound(v1::Signal& signal) {
+// `sent_at`: what the sender's clock said when it sent this.
+void bound(v1::Signal& signal, UnixMs sent_at, UnixMs now) {
+    signal.set_at_ms(on_our_clock(signal.at_ms(), sent_at, now));
+    signal.set_started_at_ms(on_our_clock(signal.started_at_ms(), sent_at, now));
+    signal.set_retry_at_ms(on_our_clock(signal.retry_at_ms(), sent_at, now));
     cut_utf8(*signal.mutable_provider(), kNameMax);
     cut_utf8(*signal.mutable_etag(), kNameMax);
     cut_utf8(*signal.mutable_model(), kNameMax);
@@ -98,9 +104,50 @@ bool bound(v1::Counters& counters) {
     return true;
 }
 
+void bound(google::protobuf::RepeatedPtrField<std::string>& texts) {
+    cut_list(texts, kErrorsMax);
+    for (std::string& text : texts) cut(text, kNameMax);
+}
+
+void bound(v1::RequestRecord& record) {
+    for (std::string* text : {
+             record.mutable_request_id(),
+             record.mutable_worker(),
+             record.mutable_phase(),
+             record.mutable_outcome(),
+             record.mutable_method(),
+             record.mutable_path(),
+             record.mutable_model(),
+             record.mutable_client_key(),
+             record.mutable_remote(),
+             record.mutable_session(),
+             record.mutable_session_kind(),
+             record.mutable_pinned_provider(),
+             record.mutable_provider(),
+             record.mutable_upstream_request_id(),
+         }) {
+        cut(*text, kNameMax);
+    }
+    cut(*record.mutable_error(), kWordsMax);
+    bound(*record.mutable_routes());
+    bound(*record.mutable_conversion());
+    cut_list(*record.mutable_candidates(), kErrorsMax);
+    for (v1::CandidateRecord& candidate : *record.mutable_candidates()) {
+        cut(*candidate.mutable_provider(), kNameMax);
+        cut(*candidate.mutable_model(), kNameMax);
+        cut(*candidate.mutable_why(), kWordsMax);
+    }
+    if (record.has_version()) bound(*record.mutable_version());
+}
+
 }  // namespace
 
 void bound(v1::SyncRequest& request) {
+    if (request.has_lookup_answer()) {
+        v1::LookupAnswer& answer = *request.mutable_lookup_answer();
+        cut_list(*answer.mutable_records(), kRecordsMax);
+        for (v1::RequestRecord& record : *answer.mutable_records()) bound(record);
+    }
     if (request.has_hello()) bound(*request.mutable_hello());
     if (request.has_ack()) {
         bound(*request.mutable_ack()->mutable_quarantined());
@@ -118,7 +165,7 @@ void bound(v1::SyncRequest& request) {
 void bound(v1::ReportRequest& report, UnixMs now) {
     if (report.signals_dropped() > kCountMax) report.clear_signals_dropped();
     cut_list(*report.mutable_signals(), kSignalsMax);
-    for (v1::Signal& signal : *report.mutable_signals()) bound(signal);
+    for (v1::Signal& signal : *report.mutable_signals()) bound(signal, report.sent_at_ms(), now);
     move_back(*report.mutable_signals(), now);
     cut_list(*report.mutable_counters(), kProvidersMax);
     auto& counters = *report.mutable_counters();

@@ -13,7 +13,7 @@ namespace balancer::controlplane {
 void bound(v1::SyncRequest& request);
 
 // Signals and counters beyond what one report may carry are dropped, and counters that no process
-// can have counted; texts are cut. When its clock is ahead of ours, the times of all its signals are moved back
+// can have counted; texts are cut. Times are brought to our clock; those that are ahead of it all the same are moved back
 // together, so that none is of the future and their order and lengths stay.
 void bound(v1::ReportRequest& report, UnixMs now);
 

@@ -18,9 +18,9 @@ std::int64_t as_number(std::uint64_t value) {
     return static_cast<std::int64_t>(value);
 }
 
-// Columns 0 to 8 of a select on revisions.
+// Columns 0 to 9 of a select on revisions.
 constexpr const char* kColumns =
-    "number, parent, at_ms, actor, source, reason, summary, yaml_sha256, file_sha256";
+    "number, parent, at_ms, actor, source, reason, summary, yaml_sha256, file_sha256, may_be_empty";
 
 Revision from_columns(const SqliteStatement& row) {
     Revision revision;
@@ -33,6 +33,7 @@ Revision from_columns(const SqliteStatement& row) {
     revision.summary = row.text(6);
     revision.yaml_sha256 = row.text(7);
     revision.file_sha256 = row.text(8);
+    revision.may_be_empty = row.number(9) != 0;
     return revision;
 }
 
@@ -91,7 +92,7 @@ Result<void> insert_text(SqliteDatabase& database, const Revision& revision) {
 
 Result<void> insert_row(SqliteDatabase& database, const Revision& revision) {
     Result<SqliteStatement> statement = database.prepare(
-        std::string("INSERT INTO revisions (") + kColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        std::string("INSERT INTO revisions (") + kColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     );
     if (!statement) return statement.error();
     return statement->bind(as_number(revision.number))
@@ -103,6 +104,7 @@ Result<void> insert_row(SqliteDatabase& database, const Revision& revision) {
         .bind(revision.summary)
         .bind(revision.yaml_sha256)
         .bind(revision.file_sha256)
+        .bind(static_cast<std::int64_t>(revision.may_be_empty))
         .run();
 }
 

@@ -37,8 +37,18 @@ constexpr const char* kRevisions =
     "INSERT INTO head SELECT 1, 0 WHERE EXISTS (SELECT 1 FROM overrides);"
     "DROP TABLE overrides;";
 
+// What an older release has kept without an enabled provider was said with --force as well.
+constexpr const char* kHoldsAndEmptiness =
+    "ALTER TABLE revisions ADD COLUMN may_be_empty INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE revisions SET may_be_empty = 1;"
+    "CREATE TABLE holds ("
+    "  provider TEXT NOT NULL, model TEXT NOT NULL, etag TEXT NOT NULL, until_ms INTEGER NOT NULL,"
+    "  why TEXT NOT NULL, PRIMARY KEY (provider, model)"
+    ") WITHOUT ROWID;";
+
 // Step i brings a store from schema i to i+1. Never edited once released: a new need is a new step.
-constexpr std::array<const char*, 2> kSteps = {kIdentityAndOverrides, kRevisions};
+constexpr std::array<const char*, 3> kSteps = {
+    kIdentityAndOverrides, kRevisions, kHoldsAndEmptiness};
 
 Result<std::size_t> read_schema(const SqliteDatabase& database) {
     Result<SqliteStatement> statement = database.prepare("PRAGMA user_version");

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "base/file.hpp"
+#include "controlplane/store/hold_rows.hpp"
 #include "controlplane/store/revision_rows.hpp"
 #include "controlplane/store/sqlite_handle.hpp"
 #include "controlplane/store/sqlite_schema.hpp"
@@ -154,6 +155,15 @@ class SqliteStore final : public Store {
             return statement->bind(file_sha256).run();
         });
     }
+
+    Result<void> keep_holds(const std::vector<AccountHold>& holds) override {
+        return database_.transaction([&]() -> Result<void> {
+            if (Result<void> ours = check_epoch(); !ours) return ours;
+            return replace_holds(database_, holds);
+        });
+    }
+
+    Result<std::vector<AccountHold>> holds() const override { return read_holds(database_); }
 
   private:
     // The lock keeps a second process out. This is for what a lock does not see: a folder that was

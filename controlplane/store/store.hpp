@@ -10,6 +10,7 @@
 
 #include "base/clock.hpp"
 #include "base/result.hpp"
+#include "controlplane/health/account_hold.hpp"
 
 namespace balancer::controlplane {
 
@@ -52,6 +53,7 @@ struct Revision {
     std::string yaml_sha256;          // lower-case hex
     std::string file_sha256;          // of the file's text that this content started from
     std::vector<Override> overrides;  // by provider name
+    bool may_be_empty = false;        // an operator has said that no enabled provider is what is wanted
 };
 
 // Lives on the control plane's loop. A change that returns success is on disk and survives a power
@@ -84,6 +86,11 @@ class Store {
 
     // The head's text has been written to the file: from now on the head starts from that.
     virtual Result<void> set_head_file(std::string_view file_sha256) = 0;
+
+    // What providers have said of their accounts and still stands; these take the place of all that
+    // were kept before.
+    virtual Result<void> keep_holds(const std::vector<AccountHold>& holds) = 0;
+    virtual Result<std::vector<AccountHold>> holds() const = 0;
 };
 
 }  // namespace balancer::controlplane

@@ -64,11 +64,14 @@ Applied Applier::apply(const v1::Update& update) {
     return applied;
 }
 
-Applied Applier::restore(const v1::Update& state) {
-    if (!holds_something() && !check_version(state.version())) {
-        return take(state, {}, v1::Hello::DISK);
-    }
+Applied Applier::restore(const v1::Update& state, UnixMs saved_at) {
     Applied applied;
+    if (!holds_something() && !check_version(state.version())) {
+        applied = take(state, {}, v1::Hello::DISK);
+        // A clock that is behind the file has been set back since; ahead of it, time has passed.
+        applied.sender_time = saved_at > unix_now() ? saved_at : 0;
+        return applied;
+    }
     Refusal refusal{
         v1::NACK_CODE_STALE,
         problem("version", "", "something is in force already, or it has none")};
@@ -80,7 +83,7 @@ Applied Applier::restore(const v1::Update& state) {
 Applied Applier::take(const v1::Update& update, HeldSections sections, v1::Hello::Source source) {
     Applied applied;
     std::optional<Refusal> refusal = take_sections(update, sections);
-    if (!refusal) refusal = compile(update.version(), sections, applied);
+    if (!refusal) refusal = compile(update, sections, applied);
     if (refusal) {
         refuse(update, *std::move(refusal), applied);
         return applied;
@@ -88,7 +91,13 @@ Applied Applier::take(const v1::Update& update, HeldSections sections, v1::Hello
     version_ = update.version();
     source_ = source;
     sections_ = std::move(sections);
-    if (applied.snapshot) quarantined_ = applied.quarantined;
+    if (applied.snapshot) {
+        quarantined_ = applied.quarantined;
+        providers_ = applied.snapshot->providers.size();
+    }
+    revision_ = update.revision();
+    may_be_empty_ = update.may_be_empty();
+    applied.sender_time = update.cp_time_ms();
     acknowledge(update, applied);
     return applied;
 }
@@ -96,6 +105,8 @@ Applied Applier::take(const v1::Update& update, HeldSections sections, v1::Hello
 v1::Update Applier::state() const {
     v1::Update state;
     *state.mutable_version() = version_;
+    state.set_revision(revision_);
+    state.set_may_be_empty(may_be_empty_);
     for (const auto& [kind, held] : sections_) {
         v1::Section& section = *state.add_sections();
         section.set_kind(static_cast<v1::SectionKind>(kind));
@@ -214,7 +225,7 @@ std::optional<Applier::Refusal> Applier::take_sections(
 // Makes the snapshot and the health of `sections`; the former only when it would differ from the
 // one in force.
 std::optional<Applier::Refusal> Applier::compile(
-    const v1::Version& version, const HeldSections& sections, Applied& applied
+    const v1::Update& update, const HeldSections& sections, Applied& applied
 ) {
     auto parse = [&](int kind, google::protobuf::MessageLite& into) -> std::optional<Refusal> {
         auto section = sections.find(kind);
@@ -230,7 +241,8 @@ std::optional<Applier::Refusal> Applier::compile(
         v1::CredentialSection credentials;
         if (auto refusal = parse(v1::SECTION_KIND_CONFIG, config)) return refusal;
         if (auto refusal = parse(v1::SECTION_KIND_CREDENTIALS, credentials)) return refusal;
-        Result<Compiled> compiled = compile_snapshot(version, config, credentials, slots_);
+        Result<Compiled> compiled = 
+            compile_snapshot(update.version(), config, credentials, slots_, update.revision());
         if (!compiled) {
             return Refusal{
                 config.schema() != 1 ? v1::NACK_CODE_SCHEMA : v1::NACK_CODE_INVALID,
@@ -239,9 +251,27 @@ std::optional<Applier::Refusal> Applier::compile(
         }
         applied.snapshot = std::move(compiled->snapshot);
         applied.quarantined = std::move(compiled->quarantined);
+        if (auto refusal = check_some_provider(update, applied)) return refusal;
     }
     applied.health = std::move(health);
     return std::nullopt;
+}
+
+std::optional<Applier::Refusal> Applier::check_some_provider(
+    const v1::Update& update, const Applied& applied
+) const {
+    bool some = !applied.snapshot->providers.empty();
+    if (some || providers_ == 0 || update.may_be_empty()) return std::nullopt;
+    std::string words = fmt::format(
+        "no provider would be left of the {} in force, so nobody could answer, and no operator has "
+        "said with --force that this is meant: enable one again (balancerctl providers enable NAME)",
+        providers_
+    );
+    for (const Quarantined& item : applied.quarantined) {
+        words += fmt::format("; {}: {}: {}", item.resource, item.field_path, item.message);
+    }
+    return Refusal{
+        v1::NACK_CODE_INVALID, problem("section/config", "providers", std::move(words))};
 }
 
 bool Applier::same_settings(const HeldSections& sections) const {

@@ -24,6 +24,7 @@ struct Applied {
         health;                            // whole; with every accepted Update that is not a repeat
     std::vector<Quarantined> quarantined;  // with a snapshot
     std::string refusal;                   // words, when refused
+    UnixMs sender_time = 0;  // what the sender's clock said: the times in `health` are of that; 0: not told
     std::string left_store;  // of the state from disk that this one takes the place of
 };
 
@@ -33,7 +34,8 @@ struct Applied {
 // An Update of another store, or of a lower (epoch, seq), comes from a control plane that must not
 // be believed: refused, and its stream is dropped. One with the version in force is a repeat:
 // acknowledged, nothing else; with other content it is refused like an older one. Everything is
-// checked before anything changes: a refused Update leaves no trace.
+// checked before anything changes: a refused Update leaves no trace. One that leaves no provider, when there were some,
+// is refused unless it says that this is meant: a mistake of the control plane must not end every client's service.
 //
 // What restore() brought from disk holds only until a control plane speaks: an Update of another
 // store takes its place, since after a restart a data plane follows whom it is pointed at.
@@ -44,7 +46,8 @@ class Applier {
     Applied apply(const v1::Update& update);
 
     // Takes what state() gave to another process. Refused when anything is held.
-    Applied restore(const v1::Update& state);
+    // `saved_at`: our own clock, when it was kept.
+    Applied restore(const v1::Update& state, UnixMs saved_at = 0);
 
     // All that is held, whole.
     v1::Update state() const;
@@ -72,8 +75,11 @@ class Applier {
     std::optional<Refusal> check_version(const v1::Version& version) const;
     std::optional<Refusal> take_sections(const v1::Update& update, HeldSections& sections) const;
     std::optional<Refusal> compile(
-        const v1::Version& version, const HeldSections& sections, Applied& applied
+        const v1::Update& update, const HeldSections& sections, Applied& applied
     );
+    std::optional<Refusal> check_some_provider(
+        const v1::Update& update, const Applied& applied
+    ) const;
     bool same_settings(const HeldSections& sections) const;
     std::optional<Refusal> check_repeat(const v1::Update& update) const;
     Applied take(const v1::Update& update, HeldSections sections, v1::Hello::Source source);
@@ -85,6 +91,9 @@ class Applier {
     v1::Hello::Source source_ = v1::Hello::NONE;
     HeldSections sections_;
     std::vector<Quarantined> quarantined_;
+    std::size_t providers_ = 0;  // of the snapshot in force
+    std::uint64_t revision_ = 0;
+    bool may_be_empty_ = false;
 };
 
 }  // namespace balancer::dataplane

@@ -171,6 +171,14 @@ std::optional<UnixMs> BreakerScope::next_expiry(const HealthPolicy& policy, Unix
     return next;
 }
 
+void BreakerScope::shift(Milliseconds by) {
+    failures_.shift(by);
+    circuit_.shift(by);
+    if (fleet_.until != 0) fleet_.until += by.count();
+    if (ticket_) ticket_expires_at_ += by.count();
+    if (alone_at_) *alone_at_ += by.count();
+}
+
 void BreakerScope::reset(UnixMs now) {
     failures_.reset();
     circuit_.close(now);

@@ -62,6 +62,9 @@ class BreakerScope {
     bool age(const HealthPolicy& policy, UnixMs now);
     std::optional<UnixMs> next_expiry(const HealthPolicy& policy, UnixMs now) const;
 
+    // The clock was set (ClockWatch).
+    void shift(Milliseconds by);
+
     // Void: an operator's reset.
     void reset(UnixMs now);
 

@@ -6,16 +6,19 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <cstdlib>
 #include <optional>
 #include <random>
 #include <thread>
 #include <utility>
 
+#include "base/clock_watch.hpp"
 #include "base/file.hpp"
 #include "dataplane/control/applier.hpp"
 #include "dataplane/control/lkg_custody.hpp"
 #include "dataplane/control/local_breaker.hpp"
 #include "dataplane/control/manage_client.hpp"
+#include "dataplane/control/record_to_proto.hpp"
 #include "dataplane/control/reporter.hpp"
 #include "dataplane/control/status_board.hpp"
 #include "dataplane/control/subscriber.hpp"
@@ -47,6 +50,8 @@ class Control::Impl {
     void stand_aside(const std::string& why);
     void judge(const AttemptOutcome& outcome);
     void show_health();
+    void look_up(const v1::Lookup& lookup, std::function<void(v1::LookupAnswer)> done);
+    UnixMs now();
 
     const ControlOptions options_;
     const std::string instance_id_ = random_hex(8);
@@ -64,6 +69,7 @@ class Control::Impl {
     ManageClient manage_;
     Subscriber subscriber_;
     net::steady_timer age_timer_{*loop_};
+    ClockWatch clock_;
     bool stopping_ = false;
     std::string last_refusal_;  // as logged
     std::thread thread_;
@@ -146,22 +152,26 @@ Subscriber::Hooks Control::Impl::hooks() {
         [this](std::shared_ptr<grpc::Channel> channel, const v1::Welcome& welcome) {
             manage_.set_channel(channel);
             reporter_.connected(std::move(channel), Milliseconds(welcome.report_interval_ms()));
-            breaker_.connected(true, unix_now());
+            breaker_.connected(true, now());
         };
     hooks.on_lost = [this] {
         manage_.set_channel(nullptr);
         reporter_.lost();
         stand_aside({});
-        breaker_.connected(false, unix_now());
+        breaker_.connected(false, now());
         show_health();
     };
     hooks.on_ping = [this](const v1::Ping& ping) {
+        now();  // often enough to see a step of the clock before a bench ends by it
         bool aside = ping.suspect() && ping.may_turn_unready();
         stand_aside(aside ? ping.suspect_reason() : std::string());
     };
     hooks.in_flight = callbacks_.in_flight;
     hooks.in_flight_at = callbacks_.in_flight_at;
     hooks.ready = callbacks_.ready;
+    hooks.look_up = [this](const v1::Lookup& lookup, std::function<void(v1::LookupAnswer)> done) {
+        look_up(lookup, std::move(done));
+    };
     return hooks;
 }
 
@@ -176,7 +186,9 @@ void Control::Impl::take(Applied& applied) {
     // Each time, changed or not: a provider that has just come in needs what was said of it before.
     if (applied.health) {
         health_changed =
-            breaker_.fleet(*applied.health, applier_.version().epoch(), unix_now()) ||
+            breaker_.fleet(
+                *applied.health, applier_.version().epoch(), now(), applied.sender_time
+            ) ||
             health_changed;
     }
     if (health_changed) show_health();
@@ -185,7 +197,7 @@ void Control::Impl::take(Applied& applied) {
 // No control plane has answered: what the fleet held when it was written ends by our own clock and probes.
 void Control::Impl::take_from_disk(Applied& applied) {
     take(applied);
-    breaker_.connected(false, unix_now());
+    breaker_.connected(false, now());
     show_health();
 }
 
@@ -258,27 +270,65 @@ void Control::Impl::stand_aside(const std::string& why) {
 
 void Control::Impl::judge(const AttemptOutcome& outcome) {
     if (stopping_) return;
-    if (breaker_.record(outcome, unix_now())) show_health();
+    if (breaker_.record(outcome, now())) show_health();
     reporter_.signal(to_signal(outcome));
 }
 
 // Posts the view, and again when the first thing in it is over.
 void Control::Impl::show_health() {
-    UnixMs now = unix_now();
+    UnixMs at = now();
     // First what is due: the timer that would have seen to it is set anew below.
-    breaker_.age(now);
+    breaker_.age(at);
     callbacks_.on_health(breaker_.view());
-    std::optional<UnixMs> expiry = breaker_.next_expiry(now);
+    std::optional<UnixMs> expiry = breaker_.next_expiry(at);
     if (!expiry) {
         age_timer_.cancel();
         return;
     }
-    age_timer_.expires_after(Milliseconds(*expiry - now));
+    age_timer_.expires_after(Milliseconds(*expiry - at));
     age_timer_.async_wait([this](const ErrorCode& ec) {
         if (ec || stopping_) return;
-        breaker_.age(unix_now());
+        breaker_.age(now());
         show_health();
     });
+}
+
+// The wall clock, with everything that the breaker keeps moved along when it has been set. Workers compare no times of
+// health: to them a view is what it says, and only words hold its absolute times.
+UnixMs Control::Impl::now() {
+    ClockReading reading = read_clocks();
+    Milliseconds step = clock_.look(reading);
+    if (step.count() == 0) return reading.wall;
+    breaker_.shift(step);
+    log_.emit(
+        LogLevel::kWarning,
+        LogEvent::kNotice,
+        fmt::format(
+            "the wall clock was set {} by {} s: benches keep their length, credentials that expire "
+            "go by the new time",
+            step.count() > 0 ? "forwards" : "backwards",
+            std::abs(step.count()) / 1000
+        )
+    );
+    // For the times in its words.
+    net::post(*loop_, [this] {
+        if (!stopping_) show_health();
+    });
+    return reading.wall;
+}
+
+void Control::Impl::look_up(
+    const v1::Lookup& lookup, std::function<void(v1::LookupAnswer)> done
+) {
+    if (!callbacks_.find_request) return;
+    callbacks_.find_request(
+        lookup.request_id(),
+        [loop = loop_, nonce = lookup.nonce(), done = std::move(done)](RequestsFound found) {
+            net::post(*loop, [nonce, done, found = std::move(found)] {
+                done(to_answer(found, nonce));
+            });
+        }
+    );
 }
 
 Control::Control(ControlOptions options, ControlCallbacks callbacks, Log& log)

@@ -11,6 +11,7 @@
 
 #include "base/clock.hpp"
 #include "base/log.hpp"
+#include "dataplane/telemetry/request_ring.hpp"
 #include "model/failure.hpp"
 #include "model/health.hpp"
 #include "model/snapshot.hpp"
@@ -43,6 +44,9 @@ struct ControlCallbacks {
     // By provider, those with none left out; may be empty: not told then.
     std::function<std::vector<std::pair<std::string, std::uint32_t>>()> in_flight_at;
     std::function<bool()> ready;
+    // What is known of a request, by its own id or the provider's. `done` runs on any thread, once, or never when the
+    // workers have ended. May be empty: nothing is known.
+    std::function<void(std::string id, std::function<void(RequestsFound)> done)> find_request;
 };
 
 struct ManageAnswer {

@@ -99,7 +99,7 @@ void LkgCustody::loaded(LkgFound found) {
     Applied applied;
     UnixMs saved_at = 0;
     for (const LkgState& state : found.states) {
-        applied = applier_.restore(state.update);
+        applied = applier_.restore(state.update, state.saved_at);
         saved_at = state.saved_at;
         if (applied.accepted) break;
         const v1::Version& version = state.update.version();

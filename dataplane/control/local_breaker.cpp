@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "base/clock_watch.hpp"
 #include "model/from_proto.hpp"
 
 namespace balancer::dataplane {
@@ -26,7 +27,13 @@ void LocalBreaker::configure(const Snapshot& snapshot) {
     entries_ = std::move(kept);
 }
 
-bool LocalBreaker::fleet(const v1::HealthSection& section, std::uint64_t epoch, UnixMs now) {
+void LocalBreaker::shift(Milliseconds by) {
+    each_scope([&](BreakerScope& scope) { scope.shift(by); });
+}
+
+bool LocalBreaker::fleet(
+    const v1::HealthSection& section, std::uint64_t epoch, UnixMs now, UnixMs sender_time
+) {
     bool changed = false;
     std::set<const BreakerScope*> spoken_of;
     for (const v1::ProviderHealth& health : section.providers()) {
@@ -38,7 +45,12 @@ bool LocalBreaker::fleet(const v1::HealthSection& section, std::uint64_t epoch, 
         BreakerScope* scope = scope_of(entry->first, entry->second, health.model());
         if (scope == nullptr) continue;
         spoken_of.insert(scope);
-        changed = scope->told(verdict_of(health, epoch), now) || changed;
+        FleetVerdict verdict = verdict_of(health, epoch);
+        // No bench is longer, whatever two clocks make of it.
+        Milliseconds longest = std::max(kBenchMax, policy_.failure_cooldown);
+        verdict.until =
+            std::min(on_our_clock(verdict.until, sender_time, now), now + longest.count());
+        changed = scope->told(std::move(verdict), now) || changed;
     }
     for (auto& [name, entry] : entries_) {
         for (auto& [model, scope] : entry.models) {

@@ -33,8 +33,14 @@ class LocalBreaker {
     // Takes the providers and the policy of a new snapshot.
     void configure(const Snapshot& snapshot);
 
-    // Takes the fleet's view, as published in `epoch`. True when view() changed.
-    bool fleet(const v1::HealthSection& section, std::uint64_t epoch, UnixMs now);
+    // Takes the fleet's view, as published in `epoch`. True when view() changed. `sender_time` is what the clock that its
+    // times are of says now; 0: ours.
+    bool fleet(
+        const v1::HealthSection& section, std::uint64_t epoch, UnixMs now, UnixMs sender_time = 0
+    );
+
+    // The clock was set (ClockWatch).
+    void shift(Milliseconds by);
 
     // True when view() changed. The stream to the control plane has come or gone.
     bool connected(bool yes, UnixMs now);

@@ -124,7 +124,8 @@ void Reporter::send_totals() {
 }
 
 void Reporter::send(const std::vector<ProviderTotals>& totals) {
-    const v1::ReportRequest& report = queue_.next(totals);
+    v1::ReportRequest report = queue_.next(totals);
+    report.set_sent_at_ms(unix_now());
     if (report.report_seq() > counted_seq_) {
         counted_seq_ = report.report_seq();
         auto count = static_cast<std::uint64_t>(report.signals_size());
@@ -132,7 +133,7 @@ void Reporter::send(const std::vector<ProviderTotals>& totals) {
     }
     sent_ = true;
     sent_at_ = steady_now();
-    stream_->send(report);
+    stream_->send(std::move(report));
 }
 
 void Reporter::tick() {

@@ -114,6 +114,8 @@ void Subscriber::received(const v1::SyncResponse& response) {
             return pinged(response.ping());
         case v1::SyncResponse::kGoaway:
             return told_to_go(response.goaway());
+        case v1::SyncResponse::kLookup:
+            return asked(response.lookup());
         default:
             return;  // of a newer minor: not for us
     }
@@ -181,6 +183,18 @@ void Subscriber::pinged(const v1::Ping& ping) {
     head_ = Order(ping.head().epoch(), ping.head().seq());
     board_.change([&](ControlStatus& status) { status.head_seq = head_.second; });
     note_head();
+}
+
+// A control plane asks on behalf of a person; one that does not read the answers gets no more of them.
+void Subscriber::asked(const v1::Lookup& lookup) {
+    if (!welcomed_ || stream_->busy()) return;
+    hooks_.look_up(lookup, [this, weak = std::weak_ptr(stream_)](v1::LookupAnswer answer) {
+        std::shared_ptr<Stream> stream = weak.lock();
+        if (stopped_ || !stream || stream != stream_ || !leaving_.empty()) return;
+        v1::SyncRequest message;
+        *message.mutable_lookup_answer() = std::move(answer);
+        stream->send(std::move(message));
+    });
 }
 
 void Subscriber::told_to_go(const v1::Goaway& goaway) {

@@ -48,6 +48,9 @@ class Subscriber {
         std::function<std::uint32_t()> in_flight;
         std::function<std::vector<std::pair<std::string, std::uint32_t>>()> in_flight_at;
         std::function<bool()> ready;
+        // Answers what the control plane asks of a request, later, on the loop.
+        std::function<void(const v1::Lookup&, std::function<void(v1::LookupAnswer)>)> look_up =
+            [](const v1::Lookup&, const std::function<void(v1::LookupAnswer)>&) {};
     };
 
     Subscriber(
@@ -76,6 +79,7 @@ class Subscriber {
     void welcomed(const v1::Welcome& welcome);
     void apply(const v1::Update& update);
     void pinged(const v1::Ping& ping);
+    void asked(const v1::Lookup& lookup);
     void told_to_go(const v1::Goaway& goaway);
     void note_head();
     void tick();

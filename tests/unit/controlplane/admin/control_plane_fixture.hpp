@@ -83,14 +83,19 @@ class ControlPlaneTest : public testing::Test {
     }
 
     // One failure that counts, of an attempt that began just now.
-    void fail(const std::string& name, const std::string& etag) {
+    void fail(
+        const std::string& name,
+        const std::string& etag,
+        v1::FailureClass failure = v1::FAILURE_CLASS_UPSTREAM_5XX,
+        std::uint32_t status = 500
+    ) {
         connect();
         v1::ReportRequest report;
         v1::Signal& signal = *report.add_signals();
         signal.set_provider(name);
         signal.set_etag(etag);
-        signal.set_failure(v1::FAILURE_CLASS_UPSTREAM_5XX);
-        signal.set_http_status(500);
+        signal.set_failure(failure);
+        signal.set_http_status(status);
         signal.set_counted(true);
         last_start_ = std::max(last_start_ + 1, unix_now());
         signal.set_started_at_ms(last_start_);

@@ -300,5 +300,53 @@ TEST_F(ControlPlaneTest, ValidatesTextWithoutUsingIt) {
     EXPECT_EQ(plane_->status().providers_total(), 2U);
 }
 
+TEST_F(ControlPlaneTest, WhatAProviderSaidOfItsAccountIsKeptOverARestart) {
+    start(config_yaml());
+    fail("beta", view("beta").provider().etag(), v1::FAILURE_CLASS_AUTH, 401);
+    ASSERT_EQ(view("beta").health().circuit(), v1::CIRCUIT_OPEN);
+    ASSERT_EQ(store_.kept_holds.size(), 1U);
+    // Rarely written: what changes within the same second waits for the next tick.
+    EXPECT_EQ(store_.holds_written, 1);
+    start(config_yaml());
+    EXPECT_EQ(view("beta").health().circuit(), v1::CIRCUIT_OPEN);
+    EXPECT_EQ(store_.holds_written, 1);
+    // An operator's word is kept at once.
+    v1::ResetProviderRequest request;
+    request.set_name("beta");
+    ASSERT_TRUE(plane_->reset_provider(request));
+    EXPECT_TRUE(store_.kept_holds.empty());
+    start(config_yaml());
+    EXPECT_EQ(view("beta").health().circuit(), v1::CIRCUIT_CLOSED);
+}
+
+TEST_F(ControlPlaneTest, OrdinaryBenchesAreNotWritten) {
+    start(config_yaml());
+    open_beta();
+    EXPECT_EQ(store_.holds_written, 0);
+}
+
+TEST_F(ControlPlaneTest, AHoldThatCannotBeKeptIsInForceAllTheSame) {
+    start(config_yaml());
+    store_.broken = true;
+    fail("beta", view("beta").provider().etag(), v1::FAILURE_CLASS_QUOTA, 402);
+    EXPECT_EQ(view("beta").health().circuit(), v1::CIRCUIT_OPEN);
+    EXPECT_TRUE(store_.kept_holds.empty());
+}
+
+TEST_F(ControlPlaneTest, AnEmptySetIsMarkedAsMeantUntilItIsEmptyNoMore) {
+    start(config_yaml());
+    ASSERT_TRUE(set_enabled("alpha", false));
+    EXPECT_FALSE(store_.revisions.back().may_be_empty);
+    v1::SetProviderEnabledRequest last;
+    last.set_name("beta");
+    EXPECT_FALSE(plane_->set_provider_enabled(last));
+    last.mutable_context()->set_force(true);
+    ASSERT_TRUE(plane_->set_provider_enabled(last));
+    EXPECT_TRUE(store_.revisions.back().may_be_empty);
+    start(config_yaml());
+    ASSERT_TRUE(set_enabled("beta", true));
+    EXPECT_FALSE(store_.revisions.back().may_be_empty);
+}
+
 }  // namespace
 }  // namespace balancer::controlplane

@@ -219,5 +219,37 @@ TEST(SqliteStore, SaysWhichFileIsNotADatabase) {
     EXPECT_NE(store.error().text().find("control-plane.db"), std::string::npos);
 }
 
+TEST(SqliteStore, KeepsHoldsAndReplacesThem) {
+    TempDir dir;
+    auto store = open(dir);
+    EXPECT_TRUE(store->holds()->empty());
+    const std::vector<AccountHold> two = {
+        {"a", "", "etag-1", 1'700'000'000'000, "dp1 was answered auth (HTTP 401): bad 'key'"},
+        {"a", "claude-x", "etag-1", 0, "quota"},
+    };
+    ASSERT_TRUE(store->keep_holds(two));
+    store.reset();
+    store = open(dir);
+    EXPECT_EQ(*store->holds(), two);
+    ASSERT_TRUE(store->keep_holds({two[1]}));
+    EXPECT_EQ(*store->holds(), std::vector<AccountHold>{two[1]});
+    execute(dir, "UPDATE meta SET value = '9' WHERE key = 'epoch'");
+    EXPECT_FALSE(store->keep_holds({}));
+    EXPECT_EQ(store->holds()->size(), 1U);
+}
+
+TEST(SqliteStore, RemembersThatNoProviderIsWhatIsWanted) {
+    TempDir dir;
+    auto store = open(dir);
+    ASSERT_TRUE(store->append(revision(0, "a")));
+    Revision meant = revision(1, "b");
+    meant.may_be_empty = true;
+    ASSERT_TRUE(store->append(meant));
+    store.reset();
+    store = open(dir);
+    EXPECT_FALSE((*store->revision(1))->may_be_empty);
+    EXPECT_TRUE((*store->head())->may_be_empty);
+}
+
 }  // namespace
 }  // namespace balancer::controlplane

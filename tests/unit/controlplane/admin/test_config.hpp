@@ -102,6 +102,14 @@ class MemoryStore final : public controlplane::Store {
         return {};
     }
 
+    Result<void> keep_holds(const std::vector<controlplane::AccountHold>& holds) override {
+        if (broken) return invalid("disk full");
+        kept_holds = holds;
+        ++holds_written;
+        return {};
+    }
+    Result<std::vector<controlplane::AccountHold>> holds() const override { return kept_holds; }
+
     // What a store of an older release leaves: overrides, and no text.
     void inherit(std::vector<controlplane::Override> overrides) {
         revisions.emplace_back().overrides = std::move(overrides);
@@ -114,6 +122,8 @@ class MemoryStore final : public controlplane::Store {
     }
 
     std::vector<Revision> revisions;
+    std::vector<controlplane::AccountHold> kept_holds;
+    int holds_written = 0;
     bool broken = false;
 
   private:

@@ -229,5 +229,59 @@ TEST_F(ApplierTest, IgnoresSectionsOfANewerProtocol) {
     EXPECT_TRUE(applier_.apply(newer).accepted);
 }
 
+// A control plane that loses its providers must not take everybody's service with it.
+TEST_F(ApplierTest, RefusesToLoseItsLastProviderUnlessThatIsMeant) {
+    applier_.apply(update(version(1, 1), config({"a", "b"})));
+    v1::ConfigSection none = config({"a", "b"});
+    for (v1::Provider& provider : *none.mutable_providers()) provider.set_enabled(false);
+
+    Applied refused = applier_.apply(update(version(1, 2), none));
+    EXPECT_FALSE(refused.accepted);
+    EXPECT_FALSE(refused.drop_stream);
+    EXPECT_FALSE(refused.snapshot);
+    EXPECT_EQ(refused.answer.nack().code(), v1::NACK_CODE_INVALID);
+    EXPECT_NE(refused.refusal.find("no provider would be left of the 2"), std::string::npos)
+        << refused.refusal;
+    EXPECT_EQ(applier_.version().seq(), 1U);
+
+    v1::Update meant = update(version(1, 3), none);
+    meant.set_may_be_empty(true);
+    EXPECT_TRUE(applier_.apply(meant).accepted);
+    // From none to none, nothing is lost.
+    EXPECT_TRUE(applier_.apply(update(version(1, 4), none)).accepted);
+}
+
+// Of what use is a provider that cannot be used?
+TEST_F(ApplierTest, RefusesProvidersOfWhichNoneIsOfUse) {
+    applier_.apply(update(version(1, 1), config({"a"})));
+    v1::ConfigSection broken = config({"a"});
+    broken.mutable_providers(0)->set_base_url("no address");
+    Applied refused = applier_.apply(update(version(1, 2), broken));
+    EXPECT_FALSE(refused.accepted);
+    EXPECT_NE(refused.refusal.find("provider/a: base_url"), std::string::npos) << refused.refusal;
+}
+
+TEST_F(ApplierTest, ADataPlaneThatHasNothingTakesWhatThereIs) {
+    EXPECT_TRUE(applier_.apply(update(version(1, 1), config({}))).accepted);
+}
+
+TEST_F(ApplierTest, TellsTheSendersClockAndTheRevision) {
+    v1::Update first = update(version(1, 1), config({"a"}));
+    first.set_cp_time_ms(12'345);
+    first.set_revision(7);
+    Applied applied = applier_.apply(first);
+    EXPECT_EQ(applied.sender_time, 12'345);
+    EXPECT_EQ(applied.snapshot->revision, 7U);
+    ProviderSlots slots;
+    Applier restarted(slots);
+    Applied restored = restarted.restore(applier_.state(), unix_now() - 1'000);
+    EXPECT_EQ(restored.snapshot->revision, 7U);
+    EXPECT_EQ(restored.sender_time, 0);
+    // Kept in the future: the clock has been set back since.
+    Applier set_back(slots);
+    UnixMs kept = unix_now() + 3'600'000;
+    EXPECT_EQ(set_back.restore(applier_.state(), kept).sender_time, kept);
+}
+
 }  // namespace
 }  // namespace balancer::dataplane

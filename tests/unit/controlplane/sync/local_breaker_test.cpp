@@ -376,5 +376,44 @@ TEST_F(LocalBreakerTest, AReturnOfTheControlPlaneEndsTheLoneWay) {
     EXPECT_TRUE(a().benched);
 }
 
+// The control plane's clock is an hour ahead of ours, or behind it.
+TEST_F(LocalBreakerTest, ReadsTheFleetsTimesByTheSendersClock) {
+    std::uint64_t generation = 1;
+    for (UnixMs skew : {3'600'000LL, -3'600'000LL}) {
+        v1::HealthSection section;
+        v1::ProviderHealth& health = *section.add_providers();
+        health.set_provider("a");
+        health.set_etag("a-1");
+        health.set_circuit(v1::CIRCUIT_OPEN);
+        health.set_generation(++generation);
+        health.set_until_ms(kNow + skew + 30'000);
+        breaker_.fleet(section, 1, kNow, kNow + skew);
+        EXPECT_EQ(a().benched_until, kNow + 30'000);
+    }
+}
+
+TEST_F(LocalBreakerTest, NoBenchIsLongerThanTheLongest) {
+    fleet(v1::CIRCUIT_OPEN, 2, kNow + 7 * 3'600'000, 2);
+    EXPECT_EQ(a().benched_until, kNow + kBenchMax.count());
+}
+
+TEST_F(LocalBreakerTest, ABenchKeepsItsLengthWhenTheClockIsSet) {
+    for (UnixMs step : {3'600'000LL, -3'600'000LL}) {
+        AttemptOutcome outcome = samples::failure("a", kNow);
+        outcome.failure = FailureClass::kAuth;
+        ASSERT_TRUE(breaker_.record(outcome, kNow));
+        ASSERT_TRUE(a().benched);
+        UnixMs until = a().benched_until;
+        breaker_.shift(Milliseconds(step));
+        EXPECT_EQ(a().benched_until, until + step);
+        breaker_.age(until + step - 1);
+        EXPECT_FALSE(a().probe);
+        breaker_.age(until + step);
+        EXPECT_TRUE(a().probe);
+        breaker_.configure(*std::make_shared<Snapshot>());
+        breaker_.configure(*snapshot_);
+    }
+}
+
 }  // namespace
 }  // namespace balancer::dataplane

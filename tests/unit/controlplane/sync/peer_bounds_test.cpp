@@ -133,5 +133,36 @@ TEST(TokenBucket, GivesABurstAndThenItsRate) {
     EXPECT_EQ(taken, 3) << "never more than the burst";
 }
 
+// A data plane whose clock is an hour ahead, or behind.
+TEST(PeerBounds, BringTheTimesOfSignalsToOurClock) {
+    constexpr UnixMs kNow = 1'700'000'000'000;
+    for (UnixMs skew : {3'600'000LL, -3'600'000LL}) {
+        v1::ReportRequest report;
+        report.set_sent_at_ms(kNow + skew);
+        v1::Signal& signal = *report.add_signals();
+        signal.set_started_at_ms(kNow + skew - 20);
+        signal.set_at_ms(kNow + skew - 10);
+        signal.set_retry_at_ms(kNow + skew + 30'000);
+        bound(report, kNow);
+        EXPECT_EQ(signal.started_at_ms(), kNow - 20);
+        EXPECT_EQ(signal.at_ms(), kNow - 10);
+        EXPECT_EQ(signal.retry_at_ms(), kNow + 30'000);
+    }
+}
+
+TEST(PeerBounds, CutRecordsOfRequests) {
+    v1::SyncRequest request;
+    for (int i = 0; i < 100; ++i) {
+        v1::RequestRecord& record = *request.mutable_lookup_answer()->add_records();
+        record.set_model(std::string(10'000, 'm'));
+        for (int j = 0; j < 200; ++j) record.add_candidates()->set_why(std::string(5'000, 'w'));
+    }
+    bound(request);
+    EXPECT_EQ(request.lookup_answer().records_size(), 8);
+    EXPECT_EQ(request.lookup_answer().records(0).model().size(), 256U);
+    EXPECT_EQ(request.lookup_answer().records(0).candidates_size(), 50);
+    EXPECT_EQ(request.lookup_answer().records(0).candidates(0).why().size(), 1'024U);
+}
+
 }  // namespace
 }  // namespace balancer::controlplane

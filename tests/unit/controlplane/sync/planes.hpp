@@ -110,10 +110,10 @@ class ControlPlane {
 
     void publish(const std::vector<std::string>& providers) { publish(config(providers)); }
 
-    void publish(const v1::ConfigSection& section) {
+    void publish(const v1::ConfigSection& section, bool may_be_empty = false) {
         on_loop([&] {
             merger_.configure(section, unix_now());
-            publisher_.publish_config(section, {}, "test");
+            publisher_.publish_config(section, {}, "test", {1, may_be_empty});
             publisher_.publish_health(merger_.section(), "test");
         });
     }

@@ -23,6 +23,7 @@ class RegistryTest : public testing::Test {
         times.ping_interval = Milliseconds(20);
         times.ack_max = Milliseconds(60);
         times.silence_max = Milliseconds(90);
+        times.lookup_max = Milliseconds(30);
         return times;
     }
 

@@ -280,5 +280,113 @@ TEST_F(RegistryTest, SaysGoodbyeToEveryoneAtShutdown) {
     EXPECT_EQ(late.stream->sent.back().goaway().reason(), v1::Goaway::SHUTDOWN);
 }
 
+class LookupTest : public RegistryTest {
+  protected:
+    LookupTest() { publish("a"); }
+
+    void ask() {
+        Result<void> asked = registry().look_up("bal_1", [this](v1::ExplainRequestResponse response) {
+            EXPECT_FALSE(answer_) << "answered twice";
+            answer_ = std::move(response);
+        });
+        ASSERT_TRUE(asked) << asked.error().text();
+    }
+
+    void say(const Peer& peer, const std::string& request_id) {
+        for (const v1::SyncResponse& message : peer.stream->sent) {
+            if (!message.has_lookup()) continue;
+            EXPECT_EQ(message.lookup().request_id(), "bal_1");
+            v1::SyncRequest out;
+            out.mutable_lookup_answer()->set_nonce(message.lookup().nonce());
+            out.mutable_lookup_answer()->set_plain_since_ms(17);
+            if (!request_id.empty()) {
+                v1::RequestRecord& record = *out.mutable_lookup_answer()->add_records();
+                record.set_request_id(request_id);
+                record.set_dp_id("somebody else");
+            }
+            registry().received(peer.id, out);
+        }
+    }
+
+    std::optional<v1::ExplainRequestResponse> answer_;
+};
+
+TEST_F(LookupTest, AsksEveryDataPlaneAndSaysWhoKnew) {
+    Peer one = come(hello("dp-1"));
+    Peer two = come(hello("dp-2"));
+    ask();
+    say(one, "");
+    EXPECT_FALSE(answer_);
+    say(two, "bal_1");
+    ASSERT_TRUE(answer_);
+    ASSERT_EQ(answer_->records_size(), 1);
+    EXPECT_EQ(answer_->records(0).dp_id(), "dp-2");
+    ASSERT_EQ(answer_->asked_size(), 2);
+    EXPECT_TRUE(answer_->asked(0).answered());
+    EXPECT_EQ(answer_->asked(0).plain_since_ms(), 17);
+    // What comes after that, or was never asked for, is so much idle talk.
+    say(one, "bal_1");
+}
+
+TEST_F(LookupTest, WhoDoesNotAnswerDelaysItByTheTimeAllowedAndIsNamed) {
+    Peer one = come(hello("dp-1"));
+    Peer mute = come(hello("dp-2"));
+    Peer deaf = come(hello("dp-3"));
+    deaf.stream->stuck = true;
+    Peer gone = come(hello("dp-4"));
+    registry().closed(gone.id);
+    ask();
+    say(one, "bal_1");
+    ASSERT_TRUE(run_until([&] { return answer_.has_value(); }));
+    EXPECT_EQ(answer_->records_size(), 1);
+    ASSERT_EQ(answer_->asked_size(), 4);
+    EXPECT_EQ(answer_->asked(0).why_not(), "");
+    EXPECT_EQ(answer_->asked(1).why_not(), "no answer within 30 ms");
+    EXPECT_EQ(answer_->asked(2).why_not(), "not asked, since it does not read what is sent to it");
+    EXPECT_EQ(answer_->asked(3).why_not(), "gone: its stream ended");
+}
+
+TEST_F(LookupTest, WhoGoesMeanwhileIsNotWaitedFor) {
+    Peer one = come(hello("dp-1"));
+    ask();
+    registry().closed(one.id);
+    ASSERT_TRUE(answer_);
+    EXPECT_EQ(answer_->asked(0).why_not(), "gone: its stream ended");
+}
+
+TEST_F(LookupTest, WithoutDataPlanesThereIsAnAnswer) {
+    ask();
+    ASSERT_TRUE(run_until([&] { return answer_.has_value(); }));
+    EXPECT_EQ(answer_->asked_size(), 0);
+}
+
+TEST_F(LookupTest, OnlySoManyAtOnceAndNoneIsLeftBehind) {
+    Peer one = come(hello("dp-1"));
+    std::size_t answered = 0;
+    for (std::size_t i = 0; i < Publisher::Registry::kLookupsMax; ++i) {
+        ASSERT_TRUE(registry().look_up("bal_1", [&](const auto&) { ++answered; }));
+    }
+    EXPECT_FALSE(registry().look_up("bal_1", [&](const auto&) { ++answered; }));
+    registry().shutdown();
+    EXPECT_EQ(answered, Publisher::Registry::kLookupsMax);
+}
+
+// What was refused for having no provider goes out again once it is meant, although its bytes are
+// the same.
+TEST_F(RegistryTest, TheSameConfigurationIsPublishedAgainWhenItsEmptinessIsMeant) {
+    v1::ConfigSection none = samples::config({});
+    publisher_.publish_config(none, {}, "test", {1, false});
+    Peer peer = come(hello("dp-1"));
+    EXPECT_FALSE(peer.stream->updates().back().may_be_empty());
+    refuse(peer, v1::NACK_CODE_INVALID);
+    publisher_.publish_config(none, {}, "test", {2, true});
+    ASSERT_EQ(peer.stream->updates().size(), 2U);
+    EXPECT_TRUE(peer.stream->updates().back().may_be_empty());
+    EXPECT_EQ(peer.stream->updates().back().revision(), 2U);
+    acknowledge(peer);
+    // Whoever comes later is told as well.
+    EXPECT_TRUE(come(hello("dp-2")).stream->updates().back().may_be_empty());
+}
+
 }  // namespace
 }  // namespace balancer::controlplane

@@ -49,6 +49,23 @@ TEST(SyncTest, TwoDataPlanesConverge) {
     EXPECT_TRUE(eventually([&] { return cp.in_sync(2); }));
 }
 
+// A control plane that has lost its providers, for whatever reason.
+TEST(SyncTest, ADataPlaneDoesNotFollowIntoNothing) {
+    ControlPlane cp;
+    cp.publish({"a"});
+    DataPlane dp("dp-1", cp.address());
+    ASSERT_TRUE(dp.wait_for_provider("a"));
+    cp.publish(samples::config({}));
+    ASSERT_TRUE(eventually([&] { return cp.rows().at(0).last_nack() != ""; }));
+    EXPECT_NE(cp.rows().at(0).last_nack().find("no provider would be left"), std::string::npos)
+        << cp.rows().at(0).last_nack();
+    EXPECT_FALSE(cp.in_sync(1));
+    EXPECT_NE(dp.snapshot()->find_provider("a"), nullptr);
+    cp.publish(samples::config({}), true);
+    EXPECT_TRUE(eventually([&] { return cp.in_sync(1); }));
+    EXPECT_TRUE(dp.snapshot()->providers.empty());
+}
+
 TEST(SyncTest, HealthAloneMakesNoNewSnapshot) {
     ControlPlane cp;
     cp.publish({"a"});

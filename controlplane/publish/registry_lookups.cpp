@@ -1,0 +1,84 @@
+// Asking the data planes about one request. They keep what they know; nothing of it is kept here.
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "controlplane/publish/registry.hpp"
+
+namespace balancer::controlplane {
+
+Result<void> Publisher::Registry::look_up(const std::string& request_id, LookupDone done) {
+    if (lookups_.size() >= kLookupsMax) {
+        return invalid(fmt::format("{} such questions are open already: ask again later", kLookupsMax));
+    }
+    std::uint64_t nonce = ++last_lookup_;
+    Lookup& lookup = lookups_[nonce];
+    lookup.done = std::move(done);
+    // Those that have gone may be the very ones: who asks must know that nobody could ask them.
+    for (const v1::DataPlaneView& row : rows()) {
+        v1::AskedDataPlane& asked = lookup.asked[row.dp_id()];
+        asked.set_dp_id(row.dp_id());
+        if (!row.connected()) asked.set_why_not("gone: " + row.gone_reason());
+    }
+    for (auto& [id, subscription] : subscriptions_) {
+        const Roster::Row* row = roster_.find(subscription.dp_id());
+        if (row == nullptr || row->subscription != id) continue;
+        v1::AskedDataPlane& asked = lookup.asked[subscription.dp_id()];
+        if (subscription.look_up(nonce, request_id)) {
+            lookup.missing.insert(subscription.dp_id());
+            asked.set_why_not(fmt::format("no answer within {} ms", times_.lookup_max.count()));
+        } else {
+            asked.set_why_not("not asked, since it does not read what is sent to it");
+        }
+    }
+    lookup.timer = std::make_unique<boost::asio::steady_timer>(context_, times_.lookup_max);
+    if (lookup.missing.empty()) lookup.timer->expires_after(Milliseconds(0));
+    lookup.timer->async_wait([this, nonce, alive = std::weak_ptr(alive_)](const ErrorCode& ec) {
+        if (!ec && !alive.expired()) finish_lookup(nonce);
+    });
+    return {};
+}
+
+// False: nobody has asked it.
+bool Publisher::Registry::looked_up(const std::string& dp_id, const v1::LookupAnswer& answer) {
+    auto found = lookups_.find(answer.nonce());
+    if (found == lookups_.end()) return false;
+    Lookup& lookup = found->second;
+    if (lookup.missing.erase(dp_id) == 0) return false;
+    v1::AskedDataPlane& asked = lookup.asked[dp_id];
+    asked.set_answered(true);
+    asked.clear_why_not();
+    asked.set_plain_since_ms(answer.plain_since_ms());
+    asked.set_troubled_since_ms(answer.troubled_since_ms());
+    for (v1::RequestRecord record : answer.records()) {
+        record.set_dp_id(dp_id);
+        lookup.records.push_back(std::move(record));
+    }
+    if (lookup.missing.empty()) finish_lookup(answer.nonce());
+    return true;
+}
+
+// Its stream has ended: it will not answer on it.
+void Publisher::Registry::not_looked_up(const std::string& dp_id, std::string_view why) {
+    std::vector<std::uint64_t> complete;
+    for (auto& [nonce, lookup] : lookups_) {
+        if (lookup.missing.erase(dp_id) == 0) continue;
+        lookup.asked[dp_id].set_why_not(fmt::format("gone: {}", why));
+        if (lookup.missing.empty()) complete.push_back(nonce);
+    }
+    for (std::uint64_t nonce : complete) finish_lookup(nonce);
+}
+
+void Publisher::Registry::finish_lookup(std::uint64_t nonce) {
+    auto found = lookups_.find(nonce);
+    if (found == lookups_.end()) return;
+    Lookup lookup = std::move(found->second);
+    lookups_.erase(found);
+    v1::ExplainRequestResponse response;
+    *response.mutable_head() = head_.version;
+    for (v1::RequestRecord& record : lookup.records) *response.add_records() = std::move(record);
+    for (auto& [dp_id, asked] : lookup.asked) *response.add_asked() = std::move(asked);
+    lookup.done(std::move(response));
+}
+
+}  // namespace balancer::controlplane
