@@ -17,10 +17,12 @@ constexpr const char* kFooter =
     "  balancerctl providers add --help\n"
     "  balancerctl config history\n"
     "  balancerctl events --follow --type provider_state_changed\n"
+    "  balancerctl explain bal_0123456789abcdef\n"
     "  balancerctl config validate new.yaml && balancerctl config reload --wait\n"
     "\n"
     "Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 3 cannot reach the control plane or\n"
-    "not allowed, 4 degraded (status: no healthy provider, or data planes out of sync).\n";
+    "not allowed, 4 degraded (status: no healthy provider, or data planes out of sync; explain: not\n"
+    "found, and some data planes could not be asked).\n";
 
 void add_globals(CLI::App& app, Request& request) {
     app.add_option("--server", request.server, "The control plane's gRPC address")
@@ -85,6 +87,16 @@ int run(
         [&request](Session& session) { return get_data_plane(session, request.name); }
     );
     get->add_option("NAME", request.name, "The data plane's id")->required()->type_name("");
+    CLI::App* why = add_command(
+        app,
+        "explain",
+        "What became of one request, and why",
+        request,
+        [&request](Session& session) { return explain(session, request.name); }
+    );
+    why->add_option("REQUEST_ID", request.name, "x-balancer-request-id of its answer, or the provider's own id")
+        ->required()
+        ->type_name("");
     add_events(app, request);
     add_config(app, request);
     try {

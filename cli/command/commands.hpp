@@ -54,6 +54,9 @@ int remove_route(Session& session, const TargetFlags& target, const ChangeFlags&
 int list_data_planes(Session& session);
 int get_data_plane(Session& session, const std::string& name);
 
+// kFailed when nobody knows the request; kDegraded when some data planes could not be asked.
+int explain(Session& session, const std::string& request_id);
+
 int watch_events(Session& session, const EventsWanted& wanted);
 
 // `file` empty: the control plane's own. kFailed when there are problems.

@@ -108,10 +108,16 @@ class AdminService final : public v1::Admin::CallbackService {
         const v1::ListRoutesRequest* request,
         v1::ListRoutesResponse* response
     ) override;
+    // admin_service_slow.cpp: answered later than they are asked.
     grpc::ServerUnaryReactor* TestProvider(
         grpc::CallbackServerContext* context,
         const v1::TestProviderRequest* request,
         v1::TestProviderResponse* response
+    ) override;
+    grpc::ServerUnaryReactor* ExplainRequest(
+        grpc::CallbackServerContext* context,
+        const v1::ExplainRequestRequest* request,
+        v1::ExplainRequestResponse* response
     ) override;
 
   private:
@@ -129,6 +135,16 @@ class AdminService final : public v1::Admin::CallbackService {
         Call call,
         google::protobuf::Message* response,
         std::function<Result<void>()> work
+    );
+    // For what takes its time: the call outlives the handler that begins it. `begin` runs on the loop
+    // with a copy of the request, and is given what to call, once, with the answer.
+    template <class Request, class Response, class Begin>
+    grpc::ServerUnaryReactor* serve_later(
+        grpc::CallbackServerContext* context,
+        Call call,
+        const Request& request,
+        Response* response,
+        Begin begin
     );
     bool authorized(const grpc::CallbackServerContext& context) const;
     void note_refusal(std::string call, std::string peer);

@@ -1,9 +1,6 @@
 // The Admin calls about revisions and edits.
-#include <boost/asio/post.hpp>
-
 #include "controlplane/service/admin_service.hpp"
 #include "controlplane/service/redacted_print.hpp"
-#include "controlplane/service/unary_call.hpp"
 
 namespace balancer::controlplane {
 namespace {
@@ -93,33 +90,6 @@ grpc::ServerUnaryReactor* AdminService::ListRoutes(
         *response = control_plane_.list_routes();
         return Result<void>();
     });
-}
-
-// Takes its time: the call outlives the handler that begins it.
-grpc::ServerUnaryReactor* AdminService::TestProvider(
-    grpc::CallbackServerContext* context,
-    const v1::TestProviderRequest* request,
-    v1::TestProviderResponse* response
-) {
-    using Answer = UnaryCall<v1::TestProviderResponse>;
-    auto pending = std::make_shared<Answer>(response);
-    pending->start();
-    if (grpc::Status refused = admit(*context, "TestProvider"); !refused.ok()) {
-        pending->fail(refused);
-        return pending.get();
-    }
-    // A copy: gRPC's own dies with the call, which may be cancelled before the loop comes to it.
-    boost::asio::post(loop_, [this, pending, peer = context->peer(), copy = *request] {
-        Call call{"TestProvider", copy.name(), {}, true};
-        control_plane_.test_provider(copy, [this, pending, peer, call](auto result) {
-            grpc::Status status = result ? grpc::Status::OK : to_grpc_status(result.error());
-            log_call(call, peer, status);
-            if (!result) return pending->fail(status);
-            mask_secrets(*result);
-            pending->answer(*std::move(result));
-        });
-    });
-    return pending.get();
 }
 
 }  // namespace balancer::controlplane

@@ -106,7 +106,7 @@ bool bound(v1::Counters& counters) {
 
 void bound(google::protobuf::RepeatedPtrField<std::string>& texts) {
     cut_list(texts, kErrorsMax);
-    for (std::string& text : texts) cut(text, kNameMax);
+    for (std::string& text : texts) cut_utf8(text, kNameMax);
 }
 
 void bound(v1::RequestRecord& record) {
@@ -126,16 +126,16 @@ void bound(v1::RequestRecord& record) {
              record.mutable_provider(),
              record.mutable_upstream_request_id(),
          }) {
-        cut(*text, kNameMax);
+        cut_utf8(*text, kNameMax);
     }
-    cut(*record.mutable_error(), kWordsMax);
+    cut_utf8(*record.mutable_error(), kWordsMax);
     bound(*record.mutable_routes());
     bound(*record.mutable_conversion());
     cut_list(*record.mutable_candidates(), kErrorsMax);
     for (v1::CandidateRecord& candidate : *record.mutable_candidates()) {
-        cut(*candidate.mutable_provider(), kNameMax);
-        cut(*candidate.mutable_model(), kNameMax);
-        cut(*candidate.mutable_why(), kWordsMax);
+        cut_utf8(*candidate.mutable_provider(), kNameMax);
+        cut_utf8(*candidate.mutable_model(), kNameMax);
+        cut_utf8(*candidate.mutable_why(), kWordsMax);
     }
     if (record.has_version()) bound(*record.mutable_version());
 }

@@ -357,5 +357,16 @@ TEST_F(BalancerctlTest, NoHealthyProviderIsDegraded) {
     sync->Finish();
 }
 
+TEST_F(BalancerctlTest, ExplainOfAnUnknownRequestSaysWhereItLooked) {
+    start();
+    EXPECT_EQ(ctl({"explain", "bal_0123456789abcdef"}), 1);
+    EXPECT_TRUE(says("no data plane is connected, and none was in the last hour")) << err_;
+    EXPECT_EQ(ctl({"-o", "json", "explain", "bal_0123456789abcdef"}), 1);
+    EXPECT_TRUE(says("\"records\": []")) << out_;
+    EXPECT_EQ(ctl({"explain", "two words"}), 1);
+    EXPECT_TRUE(says("that is no id of a request")) << err_;
+    EXPECT_EQ(ctl({"explain"}), 2);
+}
+
 }  // namespace
 }  // namespace balancer::cli
