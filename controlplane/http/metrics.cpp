@@ -226,6 +226,26 @@ void add_fleet(std::vector<prometheus::MetricFamily>& out, const ControlPlane& c
             .add(aside)
             .take()
     );
+    const v1::Version head = control_plane.publisher().head();
+    std::size_t refusing = 0;
+    int left_out = 0;
+    for (const v1::DataPlaneView& view : control_plane.publisher().data_planes()) {
+        if (!view.connected()) continue;
+        const v1::Version& refused = view.last_nack_version();
+        bool of_head = refused.epoch() == head.epoch() && refused.seq() == head.seq();
+        refusing += !view.in_sync() && of_head ? 1 : 0;
+        left_out += view.quarantined_size();
+    }
+    out.push_back(
+        gauge("data_planes_refusing", "Data planes that have refused the published version.")
+            .add(refusing)
+            .take()
+    );
+    out.push_back(
+        gauge("providers_left_out", "Providers that a data plane cannot use, summed over the data planes.")
+            .add(left_out)
+            .take()
+    );
     const ProbeTally& probes = merger.probe_tally();
     out.push_back(counter("probes_total", "Leased probes of half-open circuits, by what became of them.")
                       .add(probes.granted, {{"result", "granted"}})
