@@ -183,10 +183,15 @@ void add_providers(std::vector<prometheus::MetricFamily>& out, const ControlPlan
 void add_sync(
     std::vector<prometheus::MetricFamily>& out, const ControlPlane& control_plane, UnixMs now
 ) {
+    const v1::Version head = control_plane.publisher().head();
+    std::size_t refusing = 0;
     int left_out = 0;
     UnixMs lag = 0;
     for (const v1::DataPlaneView& view : control_plane.publisher().data_planes()) {
         if (!view.connected()) continue;
+        const v1::Version& refused = view.last_nack_version();
+        bool of_head = refused.epoch() == head.epoch() && refused.seq() == head.seq();
+        refusing += !view.in_sync() && of_head ? 1 : 0;
         left_out += view.quarantined_size();
         if (view.behind_since_ms() != 0) lag = std::max(lag, now - view.behind_since_ms());
     }
@@ -194,6 +199,11 @@ void add_sync(
     out.push_back(counter("updates_refused_total", "Versions that a data plane has refused.")
                       .add(tally.updates_refused)
                       .take());
+    out.push_back(
+        gauge("data_planes_refusing", "Data planes that have refused the published version.")
+            .add(refusing)
+            .take()
+    );
     out.push_back(gauge(
                       "providers_left_out",
                       "Providers that data planes cannot use and leave out, over all of them."
@@ -224,26 +234,6 @@ void add_fleet(std::vector<prometheus::MetricFamily>& out, const ControlPlane& c
     out.push_back(
         gauge("data_planes_standing_aside", "Of those, how many may be unready for it.")
             .add(aside)
-            .take()
-    );
-    const v1::Version head = control_plane.publisher().head();
-    std::size_t refusing = 0;
-    int left_out = 0;
-    for (const v1::DataPlaneView& view : control_plane.publisher().data_planes()) {
-        if (!view.connected()) continue;
-        const v1::Version& refused = view.last_nack_version();
-        bool of_head = refused.epoch() == head.epoch() && refused.seq() == head.seq();
-        refusing += !view.in_sync() && of_head ? 1 : 0;
-        left_out += view.quarantined_size();
-    }
-    out.push_back(
-        gauge("data_planes_refusing", "Data planes that have refused the published version.")
-            .add(refusing)
-            .take()
-    );
-    out.push_back(
-        gauge("providers_left_out", "Providers that a data plane cannot use, summed over the data planes.")
-            .add(left_out)
             .take()
     );
     const ProbeTally& probes = merger.probe_tally();
