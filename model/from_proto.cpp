@@ -6,6 +6,7 @@
 
 #include "base/ascii.hpp"
 #include "base/utf8.hpp"
+#include "model/capability_table.hpp"
 #include "model/protocol.hpp"
 
 namespace balancer {
@@ -34,23 +35,21 @@ Error field_error(std::string field, std::string message) {
     return invalid(field + ": " + std::move(message));
 }
 
-Capabilities to_capabilities(const v1::Capabilities& in) {
-    Capabilities out;
-    out.images = in.images();
-    out.documents = in.documents();
-    out.tools = in.tools();
-    out.parallel_tools = in.parallel_tools();
-    out.thinking = in.thinking();
-    out.reasoning_effort = in.reasoning_effort();
-    out.cache_control = in.cache_control();
-    out.structured_output = in.structured_output();
-    out.sampling = in.sampling();
-    out.top_k = in.top_k();
-    out.stream_usage = in.stream_usage();
-    out.system_anywhere = in.system_anywhere();
-    out.max_completion_tokens = in.max_completion_tokens();
-    out.output_tokens_max = in.output_tokens_max();
-    return out;
+// The table of a provider, and what passes of `anthropic-beta`.
+void compile_capabilities(const v1::Provider& in, Provider& out) {
+    out.capabilities = capabilities_of(in);
+    if (out.type != ProviderType::kAnthropic) return;
+    if (in.has_capabilities() && in.capabilities().has_beta_headers()) {
+        out.beta_headers.emplace();
+        for (const std::string& pattern : in.capabilities().beta_headers().patterns()) {
+            out.beta_headers->emplace_back(pattern);
+        }
+    }
+    out.limited = out.beta_headers || out.capabilities != anthropic_capabilities();
+    // Letters and digits whatever the issuer is called: it stands in a header of a signature.
+    if (!in.signatures().empty()) {
+        out.signature_mark = fmt::format("{}{:016x}-", kSignatureMark, hash_of(in.signatures()));
+    }
 }
 
 Result<std::unique_ptr<Provider>> compile_provider(
@@ -105,7 +104,7 @@ Result<std::unique_ptr<Provider>> compile_provider(
     out->non_streaming_timeouts = to_timeouts(in.non_streaming_timeouts());
     out->max_concurrency = in.max_concurrency();
     out->ca_pem = in.ca_pem();
-    if (in.has_capabilities()) out->capabilities = to_capabilities(in.capabilities());
+    compile_capabilities(in, *out);
     out->etag = in.etag();
     out->slot = slots.slot_of(in.name());
     return out;
@@ -245,7 +244,8 @@ Result<Compiled> compile_snapshot(
         if (!in.enabled()) continue;
         Result<std::unique_ptr<Provider>> provider = compile_provider(in, credentials, slots);
         if (provider) {
-            snapshot->has_openai = snapshot->has_openai || (*provider)->type == ProviderType::kOpenai;
+            bool foreign = (*provider)->type == ProviderType::kOpenai || !(*provider)->signature_mark.empty();
+            snapshot->mixes_issuers = snapshot->mixes_issuers || foreign;
             snapshot->providers.push_back(*std::move(provider));
             continue;
         }

@@ -58,6 +58,9 @@ struct Credential {
     bool usable = true;
 };
 
+// Begins every mark that the balancer sets before a signature of thinking.
+inline constexpr std::string_view kSignatureMark = "balancer-issuer-";
+
 struct Provider {
     std::string name;
     ProviderSlot slot;
@@ -74,7 +77,10 @@ struct Provider {
     std::uint32_t max_concurrency = 0;                         // 0: no limit
     std::string ca_pem;
     std::string etag;
-    Capabilities capabilities;  // of type openai only
+    Capabilities capabilities;
+    std::optional<std::vector<Glob>> beta_headers;  // tokens of anthropic-beta that pass; none given: all
+    bool limited = false;         // of type anthropic, and takes less than everything
+    std::string signature_mark;   // in front of its signatures at the client; empty: Anthropic's are let alone
 };
 
 struct RouteTarget {
@@ -150,7 +156,7 @@ struct Snapshot {
     std::vector<Route> deserted_routes;                      // those without: they match nothing
     std::unordered_map<std::string, std::size_t> exact_routes;  // model name -> index in routes
     Settings settings;
-    bool has_openai = false;  // a provider of that type is among them
+    bool mixes_issuers = false;  // thinking in a conversation may be of somebody whom others do not know
 
     const Provider* find_provider(std::string_view name) const {
         for (const auto& provider : providers) {

@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -9,6 +10,7 @@
 #include "cli/table.hpp"
 #include "cli/words.hpp"
 #include "controlplane/service/redacted_print.hpp"
+#include "model/capability_table.hpp"
 #include "model/from_proto.hpp"
 
 namespace balancer::cli {
@@ -119,6 +121,26 @@ void print_list(Session& session, const v1::ListProvidersResponse& answer) {
     table.print(session.out, session.color);
 }
 
+// Two lists, so that what is missing is seen at once.
+void add_capabilities(Table& table, const v1::Provider& provider) {
+    const Capabilities capabilities = capabilities_of(provider);
+    std::vector<std::string_view> has;
+    std::vector<std::string_view> lacks;
+    for (const CapabilitySwitch& one : capability_switches()) {
+        if (one.is_of(provider.type())) (capabilities.*one.value ? has : lacks).push_back(one.name);
+    }
+    table.add({"takes", fmt::format("{}", fmt::join(has, ", "))});
+    table.add({"does not take", lacks.empty() ? "-" : fmt::format("{}", fmt::join(lacks, ", "))});
+    if (capabilities.output_tokens_max != 0) {
+        table.add({"output tokens", fmt::format("at most {}", capabilities.output_tokens_max)});
+    }
+    if (provider.type() != v1::PROVIDER_TYPE_ANTHROPIC) return;
+    const v1::Capabilities& own = provider.capabilities();
+    std::string betas = own.has_beta_headers() ? fmt::format("{}", fmt::join(own.beta_headers().patterns(), ", ")) : "all";
+    table.add({"beta headers", betas.empty() ? "none" : betas});
+    if (!provider.signatures().empty()) table.add({"signatures", "of " + provider.signatures()});
+}
+
 void print_facts(Session& session, const v1::ProviderView& view) {
     const v1::Provider& provider = view.provider();
     Table table({});
@@ -127,6 +149,7 @@ void print_facts(Session& session, const v1::ProviderView& view) {
     table.add({"base url", provider.base_url()});
     table.add({"credential", auth_words(provider.auth_type())});
     table.add({"proxy", provider.proxy_url().empty() ? "none" : provider.proxy_url()});
+    add_capabilities(table, provider);
     table.add({"enabled", enabled_words(view)});
     table.add({"etag", provider.etag()});
     table.add({"in flight", std::to_string(view.in_flight())});

@@ -22,4 +22,12 @@ void read_headers(const YamlValue& value, ParseContext& context, v1::Provider& p
 // `ca_file`: its text goes into ca_pem once OpenSSL has found a certificate in it.
 void read_ca_file(const YamlValue& value, ParseContext& context, v1::Provider& provider);
 
+// provider_capabilities.cpp: both read the provider's type, which has to be known before.
+//
+// `capabilities`: the whole table, what the file does not say as the type's defaults say it.
+void read_capabilities(MapReader& reader, v1::Provider& provider, ParseContext& context);
+
+// `signatures`: whose thinking it is that the provider gives and takes. Anthropic's is good on each of its platforms.
+void read_signatures(MapReader& reader, v1::Provider& provider, ParseContext& context);
+
 }  // namespace balancer::controlplane

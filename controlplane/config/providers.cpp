@@ -9,7 +9,6 @@
 
 #include "base/file.hpp"
 #include "controlplane/config/provider_parts.hpp"
-#include "model/capabilities.hpp"
 #include "model/provider_slots.hpp"
 #include "model/url.hpp"
 
@@ -23,36 +22,6 @@ void read_type(MapReader& reader, v1::Provider& provider) {
     }};
     reader.require("type");
     provider.set_type(reader.choice("type", kTypes, v1::PROVIDER_TYPE_UNSPECIFIED));
-}
-
-// What the defaults of Capabilities say, unless the file says otherwise.
-void read_capabilities(MapReader& reader, v1::Provider& provider, ParseContext& context) {
-    const YamlValue* value = reader.find("capabilities");
-    if (value == nullptr) return;
-    if (provider.type() != v1::PROVIDER_TYPE_OPENAI) {
-        context.problems.add(
-            value->at, value->path, "only a provider of type openai has these: to others nothing is converted"
-        );
-        return;
-    }
-    const Capabilities usual;
-    v1::Capabilities& out = *provider.mutable_capabilities();
-    MapReader map(*value, context.problems);
-    out.set_images(map.boolean("images", usual.images));
-    out.set_documents(map.boolean("documents", usual.documents));
-    out.set_tools(map.boolean("tools", usual.tools));
-    out.set_parallel_tools(map.boolean("parallel_tools", usual.parallel_tools));
-    out.set_thinking(map.boolean("thinking", usual.thinking));
-    out.set_reasoning_effort(map.boolean("reasoning_effort", usual.reasoning_effort));
-    out.set_cache_control(map.boolean("cache_control", usual.cache_control));
-    out.set_structured_output(map.boolean("structured_output", usual.structured_output));
-    out.set_sampling(map.boolean("sampling", usual.sampling));
-    out.set_top_k(map.boolean("top_k", usual.top_k));
-    out.set_stream_usage(map.boolean("stream_usage", usual.stream_usage));
-    out.set_system_anywhere(map.boolean("system_anywhere", usual.system_anywhere));
-    out.set_max_completion_tokens(map.boolean("max_completion_tokens", usual.max_completion_tokens));
-    out.set_output_tokens_max(map.integer("output_tokens_max", 0, 100'000'000, usual.output_tokens_max));
-    map.finish();
 }
 
 void read_base_url(MapReader& reader, v1::Provider& provider, ParseContext& context) {
@@ -171,6 +140,7 @@ void read_rest(
         read_headers(*headers, context, provider);
     }
     read_capabilities(reader, provider, context);
+    read_signatures(reader, provider, context);
     provider.set_max_concurrency(reader.integer("max_concurrency", 0, 1'000'000, 0));
     if (const YamlValue* ca_file = reader.find("ca_file"); ca_file != nullptr) {
         read_ca_file(*ca_file, context, provider);
@@ -254,6 +224,7 @@ std::string etag_of(const v1::Provider& provider, const v1::CredentialSection& c
     plain.clear_streaming_timeouts();
     plain.clear_non_streaming_timeouts();
     plain.clear_capabilities();
+    plain.clear_signatures();
     std::string bytes;
     {
         google::protobuf::io::StringOutputStream stream(&bytes);

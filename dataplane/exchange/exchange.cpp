@@ -99,6 +99,7 @@ net::awaitable<void> Exchange::serve() {
 
     plan_ = make_plan();
     if (plan_.candidates.empty()) co_return co_await fail(no_candidate(plan_));
+    prefer_thinking(plan_);
     client_.watch([this] { on_client_gone(); });
     if (fields_.stream) silence_.arm(client_.last_write() + settings().ping_interval);
     co_await try_candidates(plan_);

@@ -132,9 +132,13 @@ class Exchange {
     boost::asio::awaitable<void> simulate_delay();
 
     // prepare.cpp
+    void prefer_thinking(Plan& plan);
     bool prepare(const Candidate& candidate);
     Result<void> convert_body(const Candidate& candidate);
-    void splice(const Candidate& candidate);
+    Result<void> splice(const Candidate& candidate);
+    void pass_over(const Candidate& candidate, const Error& problem);
+    Result<void> fit(const Provider& provider, const Capabilities& takes, std::vector<wire::BodyEdit>& edits);
+    void cut_foreign_thinking(const Provider& provider, std::vector<wire::BodyEdit>& edits);
     std::unique_ptr<AnswerFilter> answer_filter(const Provider& provider);
 
     // judge.cpp

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,7 @@ namespace balancer::dataplane {
 struct Outgoing {
     std::vector<std::string_view> pieces;
     std::string model;      // the JSON string that takes the client's one's place
+    std::deque<std::string> texts;  // what else takes the place of something
     std::string converted;  // the whole body, for a provider of another format
     wire::convert::RequestConversion conversion;
     std::uint64_t charged = 0;  // for `converted`, against the memory for bodies

@@ -89,6 +89,14 @@ error_code read_user_id(ondemand::value value, std::string& user_id) {
     return simdjson::SUCCESS;
 }
 
+error_code read_thinking(ondemand::value value, bool& by_budget) {
+    ondemand::object thinking;
+    if (value.get_object().get(thinking) != simdjson::SUCCESS) return simdjson::SUCCESS;
+    std::string_view type;
+    by_budget = thinking["type"].get_string().get(type) == simdjson::SUCCESS && type == "enabled";
+    return simdjson::SUCCESS;
+}
+
 }  // namespace
 
 struct BodyScanner::Parser {
@@ -156,6 +164,7 @@ error_code BodyScanner::Parser::anthropic_member(ondemand::field& field) {
     if (key_is("messages")) return find_first_messages(field.value(), fields.first_user_message, nullptr);
     if (key_is("system")) return raw_of(field.value(), fields.system);
     if (key_is("tools")) return raw_of(field.value(), fields.tools);
+    if (key_is("thinking")) return read_thinking(field.value(), fields.thinks_by_budget);
     return simdjson::SUCCESS;
 }
 

@@ -29,6 +29,7 @@ struct BodyFields {
     bool stream = false;
     std::optional<std::string> provider;   // the pin
     ByteSpan provider_member;              // key, value and one comma, when pinned
+    bool thinks_by_budget = false;         // thinking.type is "enabled"
     std::string user_id;                   // metadata.user_id; OpenAI: prompt_cache_key, else user. Or empty
     std::string_view system;               // raw JSON, or empty. OpenAI: the first message of role system or developer
     std::string_view tools;

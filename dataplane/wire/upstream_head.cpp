@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include "dataplane/wire/beta_headers.hpp"
+
 namespace balancer::wire {
 namespace {
 
@@ -73,6 +75,11 @@ bool client_lines(std::string& out, const UpstreamRequest& request) {
     for (const HeaderField& field : request.client.fields) {
         if (!passes(field, request)) continue;
         has_version = has_version || equals_lower(field.name, "anthropic-version");
+        if (request.provider.limited && equals_lower(field.name, "anthropic-beta")) {
+            std::string betas = filter_betas(field.value, request.provider);
+            if (!betas.empty()) line(out, field.name, betas);
+            continue;
+        }
         line(out, field.name, field.value);
     }
     return has_version;

@@ -1,9 +1,10 @@
 // Requests in both directions: whole JSON or one error, and nothing left behind by the latter; cuts
-// of thinking in order and inside of the body.
+// of thinking in order and inside of the body; a body that is fitted to a provider stays JSON.
 #include <cstring>
 #include <memory>
 
 #include "dataplane/wire/body_scan.hpp"
+#include "dataplane/wire/convert/fit_request.hpp"
 #include "dataplane/wire/convert/foreign_thinking.hpp"
 #include "dataplane/wire/convert/request_to_anthropic.hpp"
 #include "dataplane/wire/convert/request_to_openai.hpp"
@@ -24,21 +25,46 @@ void check_outcome(const Done& done, std::string_view out, std::string_view byte
     }
 }
 
-void check_cuts(std::string_view body, convert::ForeignThinking which) {
-    Result<convert::ThinkingCuts> cuts =
-        convert::find_foreign_thinking(converting_reader(), body, which);
-    if (!cuts) return;
-    std::size_t at = 0;
-    for (const auto& cut : cuts->cuts) {
-        BALANCER_CHECK(
-            cut.span.begin >= at && cut.span.begin < cut.span.end && cut.span.end <= body.size()
-        );
-        at = cut.span.end;
+void check_edits(std::string_view body, std::vector<wire::BodyEdit> edits) {
+    for (const wire::BodyEdit& edit : edits) {
+        BALANCER_CHECK(edit.span.begin < edit.span.end && edit.span.end <= body.size());
     }
     std::string out;
-    for (std::string_view piece : convert::apply_cuts(body, *cuts)) out += piece;
+    for (std::string_view piece : wire::splice_body(body, std::move(edits))) out += piece;
     if (is_for_full_parser(body) && nlohmann::json::accept(body))
         BALANCER_CHECK(nlohmann::json::accept(out));
+}
+
+void check_cuts(std::string_view body, convert::ForeignThinking which, std::string_view mark = {}) {
+    Result<convert::ThinkingCuts> cuts =
+        convert::find_foreign_thinking(converting_reader(), body, which, mark);
+    if (!cuts) return;
+    std::size_t at = 0;
+    for (const wire::BodyEdit& cut : cuts->cuts) {
+        BALANCER_CHECK(cut.span.begin >= at);
+        at = cut.span.end;
+    }
+    check_edits(body, std::move(cuts->cuts));
+}
+
+// Everything is taken: nothing changes. Nothing is: what is left is still JSON.
+void check_fitted(std::string_view body, bool takes_all) {
+    Capabilities takes = anthropic_capabilities();
+    if (!takes_all) {
+        takes.thinking = takes.cache_control = takes.context_management = takes.effort = takes.advanced_tools =
+            takes.structured_output = takes.sampling = takes.top_k = takes.parallel_tools = takes.service_tier =
+                takes.system_anywhere = false;
+        takes.output_tokens_max = 2000;
+    }
+    auto fitted = convert::fit_request(
+        converting_reader(), body, takes, takes_all ? convert::Pin::kLeave : convert::Pin::kCut
+    );
+    if (!fitted) {
+        BALANCER_CHECK(!fitted.error().text().empty() && !convert::is_not_capable(fitted.error()));
+        return;
+    }
+    BALANCER_CHECK(!takes_all || fitted->edits.empty());
+    check_edits(body, std::move(fitted->edits));
 }
 
 }  // namespace
@@ -67,8 +93,10 @@ void convert_requests(std::string_view bytes) {
     check_outcome(
         convert::request_to_anthropic(converting_reader(), body, {"m", true}, out), out, bytes
     );
-    check_cuts(body, convert::ForeignThinking::kConverted);
-    check_cuts(body, convert::ForeignThinking::kAll);
+    check_cuts(body, convert::ForeignThinking::kNotAnthropic);
+    check_cuts(body, convert::ForeignThinking::kAllButOwn, "balancer-issuer-");
+    check_fitted(body, true);
+    check_fitted(body, false);
 }
 
 }  // namespace balancer::fuzz

@@ -5,7 +5,9 @@
 #include <optional>
 
 #include "dataplane/wire/convert/answer_to_anthropic.hpp"
+#include "dataplane/wire/convert/element_cuts.hpp"
 #include "dataplane/wire/convert/json_walk.hpp"
+#include "model/snapshot.hpp"
 
 namespace balancer::wire::convert {
 namespace {
@@ -13,13 +15,6 @@ namespace {
 using Walk = JsonReader::Walk;
 
 constexpr std::string_view kThinkingOff = "{\"type\":\"disabled\"}";
-
-// A block, or a message.
-struct Element {
-    ByteSpan span;
-    std::string_view kind;  // type or role
-    bool cut = false;
-};
 
 struct Turn {
     Element itself;
@@ -41,14 +36,15 @@ struct Turn {
 
 class Finder {
   public:
-    Finder(Walk& walk, std::string_view body, ForeignThinking which)
-        : walk_(walk), body_(body), which_(which) {}
+    Finder(Walk& walk, std::string_view body, ForeignThinking which, std::string_view own_mark)
+        : walk_(walk), body_(body), which_(which), own_mark_(own_mark) {}
 
     void read_member(std::string_view name, Value& value);
 
     std::vector<Turn> turns;
     std::optional<ByteSpan> thinking;  // when it is enabled with a budget
     std::optional<ByteSpan> context_management;
+    std::vector<BodyEdit> marks;  // taken off
 
   private:
     // The span of a value whose members `each` visits.
@@ -68,21 +64,36 @@ class Finder {
     }
     void read_turn(Value& value);
     void read_block(Value& value, Turn& turn);
+    bool is_foreign(std::string_view signature);
 
     Walk& walk_;
     std::string_view body_;
     ForeignThinking which_;
+    std::string_view own_mark_;
 };
+
+// Notes the mark of one that is not.
+bool Finder::is_foreign(std::string_view signature) {
+    if (which_ == ForeignThinking::kNotAnthropic) {
+        return signature == kConvertedSignature || signature.starts_with(kSignatureMark);
+    }
+    if (own_mark_.empty() || !signature.starts_with(own_mark_)) return true;
+    std::size_t begin = static_cast<std::size_t>(signature.data() - body_.data());
+    marks.push_back({{begin, begin + own_mark_.size()}, {}});
+    return false;
+}
 
 void Finder::read_block(Value& value, Turn& turn) {
     Element& block = turn.blocks.emplace_back();
     std::string_view signature;
+    std::string_view data;
     block.span = span_of(value, [&](std::string_view name, Value& member) {
         if (name == "type") block.kind = walk_.string(member);
         if (name == "signature") signature = walk_.string(member);
+        if (name == "data") data = walk_.string(member);
     });
-    bool thinks = block.kind == "thinking" || block.kind == "redacted_thinking";
-    block.cut = thinks && (which_ == ForeignThinking::kAll || signature == kConvertedSignature);
+    if (block.kind == "thinking") block.cut = is_foreign(signature);
+    if (block.kind == "redacted_thinking") block.cut = is_foreign(data);
 }
 
 void Finder::read_turn(Value& value) {
@@ -93,11 +104,8 @@ void Finder::read_turn(Value& value) {
         if (!turn.blocks.empty()) return walk_.refuse(invalid("messages: content given twice"));
         walk_.elements(member, [&](std::size_t, Value& block) { read_block(block, turn); });
     });
-    if (turn.blocks.empty()) return;
     // A message without content is refused, so it goes as a whole.
-    turn.itself.cut = std::all_of(turn.blocks.begin(), turn.blocks.end(), [](const Element& block) {
-        return block.cut;
-    });
+    turn.itself.cut = all_are_cut(turn.blocks);
 }
 
 void Finder::read_member(std::string_view name, Value& value) {
@@ -115,32 +123,22 @@ void Finder::read_member(std::string_view name, Value& value) {
     }
 }
 
-// The calls of the assistant's last turn wait for their answer while nothing but results follows;
-// and no thinking stands in front of them.
-bool is_unfounded_loop(const std::vector<Turn>& turns) {
+bool is_thinking(std::string_view type) { return type == "thinking" || type == "redacted_thinking"; }
+
+// The assistant's last turn if its calls wait for their answer, which is the case while nothing but results follows.
+const Turn* open_loop(const std::vector<Turn>& turns) {
     for (auto turn = turns.rbegin(); turn != turns.rend(); ++turn) {
         if (turn->itself.cut) continue;
-        if (turn->itself.kind == "assistant") {
-            std::string_view first = turn->first_type();
-            return turn->has("tool_use") && first != "thinking" && first != "redacted_thinking";
-        }
-        if (turn->itself.kind == "user" && !turn->has("tool_result")) return false;
+        if (turn->itself.kind == "assistant") return turn->has("tool_use") ? &*turn : nullptr;
+        if (turn->itself.kind == "user" && !turn->has("tool_result")) return nullptr;
     }
-    return false;
+    return nullptr;
 }
 
-// Elements of one list, each with the comma behind it; those behind the last that stays, with the
-// comma before them. At least one stays.
-void cut_elements(const std::vector<Element>& elements, std::vector<ThinkingCuts::Cut>& cuts) {
-    std::size_t last = elements.size() - 1;
-    while (elements[last].cut) --last;
-    for (std::size_t i = 0; i < last; ++i) {
-        if (elements[i].cut)
-            cuts.push_back({{elements[i].span.begin, elements[i + 1].span.begin}, {}});
-    }
-    if (last + 1 < elements.size()) {
-        cuts.push_back({{elements[last].span.end, elements.back().span.end}, {}});
-    }
+// No thinking stands in front of its calls.
+bool is_unfounded_loop(const std::vector<Turn>& turns) {
+    const Turn* turn = open_loop(turns);
+    return turn != nullptr && !is_thinking(turn->first_type());
 }
 
 void cut_turns(const std::vector<Turn>& turns, ThinkingCuts& found) {
@@ -148,14 +146,14 @@ void cut_turns(const std::vector<Turn>& turns, ThinkingCuts& found) {
     for (const Turn& turn : turns) messages.push_back(turn.itself);
     auto is_cut = [](const Element& element) { return element.cut; };
     // Thinking alone is no conversation: the provider may say so.
-    if (std::all_of(messages.begin(), messages.end(), is_cut)) return;
+    if (all_are_cut(messages)) return;
     cut_elements(messages, found.cuts);
     for (const Turn& turn : turns) {
         found.blocks +=
             static_cast<unsigned>(std::count_if(turn.blocks.begin(), turn.blocks.end(), is_cut));
         if (turn.itself.cut) {
             ++found.messages;
-        } else if (!turn.blocks.empty()) {
+        } else {
             cut_elements(turn.blocks, found.cuts);
         }
     }
@@ -163,44 +161,44 @@ void cut_turns(const std::vector<Turn>& turns, ThinkingCuts& found) {
 
 }  // namespace
 
-bool may_hold_converted_thinking(std::string_view body) {
-    return ::memmem(
-               body.data(), body.size(), kConvertedSignature.data(), kConvertedSignature.size()
-           ) != nullptr;
+bool may_hold_marked_thinking(std::string_view body) {
+    // As a value begins: inside of a text the quote would have a backslash, and stand at the end of it.
+    constexpr std::string_view kMark = "\"balancer-";
+    static_assert(kConvertedSignature.starts_with(kMark.substr(1)) && kSignatureMark.starts_with(kMark.substr(1)));
+    return ::memmem(body.data(), body.size(), kMark.data(), kMark.size()) != nullptr;
 }
 
 Result<ThinkingCuts> find_foreign_thinking(
-    JsonReader& reader, std::string_view body, ForeignThinking which
+    JsonReader& reader, std::string_view body, ForeignThinking which, std::string_view own_mark
 ) {
     Walk& walk = reader.walk();
-    Finder finder(walk, body, which);
+    Finder finder(walk, body, which, own_mark);
     Result<void> read = walk.read_object(body, [&](std::string_view name, Value& value) {
         finder.read_member(name, value);
     });
     if (!read) return read.error();
     ThinkingCuts found;
+    found.cuts = std::move(finder.marks);
     cut_turns(finder.turns, found);
     if (finder.thinking && is_unfounded_loop(finder.turns)) {
         found.thinking_off = true;
         found.cuts.push_back({*finder.thinking, kThinkingOff});
         if (finder.context_management) found.cuts.push_back({*finder.context_management, "null"});
     }
-    std::sort(found.cuts.begin(), found.cuts.end(), [](const auto& a, const auto& b) {
+    std::sort(found.cuts.begin(), found.cuts.end(), [](const BodyEdit& a, const BodyEdit& b) {
         return a.span.begin < b.span.begin;
     });
     return found;
 }
 
-std::vector<std::string_view> apply_cuts(std::string_view body, const ThinkingCuts& cuts) {
-    std::vector<std::string_view> pieces;
-    std::size_t at = 0;
-    for (const ThinkingCuts::Cut& cut : cuts.cuts) {
-        pieces.push_back(body.substr(at, cut.span.begin - at));
-        if (!cut.with.empty()) pieces.push_back(cut.with);
-        at = cut.span.end;
-    }
-    pieces.push_back(body.substr(at));
-    return pieces;
+bool is_thinking_loop(JsonReader& reader, std::string_view body) {
+    Walk& walk = reader.walk();
+    Finder finder(walk, body, ForeignThinking::kNotAnthropic, {});
+    Result<void> read = walk.read_object(body, [&](std::string_view name, Value& value) {
+        finder.read_member(name, value);
+    });
+    const Turn* turn = read ? open_loop(finder.turns) : nullptr;
+    return turn != nullptr && is_thinking(turn->first_type());
 }
 
 }  // namespace balancer::wire::convert

@@ -13,20 +13,15 @@
 namespace balancer::wire::convert {
 
 enum class ForeignThinking {
-    kConverted,  // the blocks that were made here out of a provider's reasoning
-                 // (kConvertedSignature)
-    kAll,  // every thinking and redacted_thinking block: none of them was issued by the provider to
-           // come
+    kNotAnthropic,  // the blocks that were made here out of a provider's reasoning (kConvertedSignature), and those that
+                    // have the mark of an issuer of their own (kSignatureMark)
+    kAllButOwn,     // every block without the provider's own mark: it issued none of them
 };
 
 // What to cut out of a Messages request that goes to a provider of type anthropic after another one
-// has had a part in the conversation. Spans of the body, in order; no other byte changes.
+// has had a part in the conversation. No other byte changes.
 struct ThinkingCuts {
-    struct Cut {
-        ByteSpan span;
-        std::string_view with;  // in its place; usually nothing
-    };
-    std::vector<Cut> cuts;
+    std::vector<BodyEdit> cuts;  // in order
     unsigned blocks = 0;    // removed
     unsigned messages = 0;  // removed as a whole, because nothing was left of them
     // The turn in progress has calls but no thinking in front of them, which is refused while
@@ -35,16 +30,17 @@ struct ThinkingCuts {
     bool thinking_off = false;
 };
 
-// A quick look for what kConverted would cut: false is certain.
-bool may_hold_converted_thinking(std::string_view body);
+// A quick look for what kNotAnthropic would cut: false is certain.
+bool may_hold_marked_thinking(std::string_view body);
 
-// `body` has kBodyPadding readable bytes behind it.
+// `body` has kBodyPadding readable bytes behind it. `own_mark`, for kAllButOwn: taken off the signatures of the blocks that
+// stay.
 Result<ThinkingCuts> find_foreign_thinking(
-    JsonReader& reader, std::string_view body, ForeignThinking which
+    JsonReader& reader, std::string_view body, ForeignThinking which, std::string_view own_mark = {}
 );
 
-// The body as pieces to send, views into it and into `cuts`; for a caller that has other splices
-// too, `cuts` is enough.
-std::vector<std::string_view> apply_cuts(std::string_view body, const ThinkingCuts& cuts);
+// Whether calls of the assistant have been answered and its turn goes on, with thinking at its front that somebody signed:
+// whoever does not get the thinking goes on with less. False for a body that cannot be read. `body` as above.
+bool is_thinking_loop(JsonReader& reader, std::string_view body);
 
 }  // namespace balancer::wire::convert

@@ -49,6 +49,9 @@ TEST_F(BalancerctlTest, ShowsOneProviderWithItsRoutes) {
     ASSERT_EQ(ctl({"providers", "get", "beta"}), 0);
     EXPECT_TRUE(says("https://beta.example.com"));
     EXPECT_TRUE(says("*sonnet*"));
+    EXPECT_TRUE(says("takes          images, documents, tools, parallel_tools, thinking, ")) << out_;
+    EXPECT_TRUE(says("does not take  -")) << out_;
+    EXPECT_TRUE(says("beta headers   all")) << out_;
     EXPECT_EQ(ctl({"providers", "get", "delta"}), 1);
     EXPECT_TRUE(says("alpha, beta, gamma")) << err_;
 }

@@ -29,15 +29,15 @@ struct Outcome {
     ThinkingCuts cuts;
 };
 
-Outcome cut(const std::string& text, ForeignThinking which = ForeignThinking::kConverted) {
+Outcome cut(const std::string& text, ForeignThinking which = ForeignThinking::kNotAnthropic, std::string_view mark = {}) {
     PaddedBody body(text);
     Outcome outcome;
-    Result<ThinkingCuts> cuts = find_foreign_thinking(test_reader(), body.view, which);
+    Result<ThinkingCuts> cuts = find_foreign_thinking(test_reader(), body.view, which, mark);
     if (!cuts) {
         outcome.body = "refused: " + cuts.error().text();
         return outcome;
     }
-    for (std::string_view piece : apply_cuts(body.view, *cuts)) outcome.body += piece;
+    for (std::string_view piece : splice_body(body.view, cuts->cuts)) outcome.body += piece;
     outcome.cuts = *cuts;
     return outcome;
 }
@@ -59,16 +59,45 @@ TEST(ForeignThinking, OnlyWhatWasMadeHereGoesAndNoOtherByte) {
 }
 
 TEST(ForeignThinking, AQuickLookTellsWhetherThereIsAny) {
-    EXPECT_TRUE(may_hold_converted_thinking(with(assistant(kOurs))));
-    EXPECT_FALSE(may_hold_converted_thinking(with(assistant(kTheirs))));
-    EXPECT_FALSE(may_hold_converted_thinking(""));
+    EXPECT_TRUE(may_hold_marked_thinking(with(assistant(kOurs))));
+    EXPECT_FALSE(may_hold_marked_thinking(with(assistant(kTheirs))));
+    EXPECT_FALSE(may_hold_marked_thinking(""));
 }
 
 TEST(ForeignThinking, OrEveryOneOfThem) {
     Outcome outcome =
         cut(with(kAsk + "," + assistant(kTheirs + "," + kText + "," + kRedacted) + "," + kAsk),
-            ForeignThinking::kAll);
+            ForeignThinking::kAllButOwn);
     EXPECT_EQ(outcome.body, with(kAsk + "," + assistant(kText) + "," + kAsk));
+}
+
+TEST(ForeignThinking, WhatAnIssuerOfItsOwnHasSignedGoesToItAloneAndWithoutTheMark) {
+    auto signed_by = [](const std::string& mark) {
+        return R"({"type":"thinking","thinking":"x","signature":")" + mark + R"(c2ln"})";
+    };
+    std::string hidden = R"({"type":"redacted_thinking","data":"balancer-issuer-0a-ZA=="})";
+    std::string history = kAsk + "," +
+                          assistant(signed_by("balancer-issuer-0a-") + "," + hidden + "," + kTheirs + "," + kText + "," +
+                                    signed_by("balancer-issuer-0b-") + "," + kOurs) +
+                          "," + kAsk;
+    EXPECT_EQ(
+        cut(with(history), ForeignThinking::kAllButOwn, "balancer-issuer-0a-").body,
+        with(kAsk + "," + assistant(signed_by("") + "," + R"({"type":"redacted_thinking","data":"ZA=="})" + "," + kText) + "," + kAsk)
+    );
+    EXPECT_EQ(cut(with(history)).body, with(kAsk + "," + assistant(kTheirs + "," + kText) + "," + kAsk));
+    EXPECT_TRUE(may_hold_marked_thinking(with(history)));
+}
+
+TEST(ForeignThinking, ATurnThatGoesOnFromSignedThinkingIsKnown) {
+    auto is_loop = [](const std::string& text) {
+        PaddedBody body(text);
+        return is_thinking_loop(test_reader(), body.view);
+    };
+    EXPECT_TRUE(is_loop(with(kAsk + "," + assistant(kTheirs + "," + kCall) + "," + kResult)));
+    EXPECT_FALSE(is_loop(with(kAsk + "," + assistant(kOurs + "," + kCall) + "," + kResult)));
+    EXPECT_FALSE(is_loop(with(kAsk + "," + assistant(kCall) + "," + kResult)));
+    EXPECT_FALSE(is_loop(with(kAsk + "," + assistant(kTheirs + "," + kCall) + "," + kResult + "," + kAsk)));
+    EXPECT_FALSE(is_loop("{"));
 }
 
 TEST(ForeignThinking, AMessageOfNothingElseGoesAsAWhole) {

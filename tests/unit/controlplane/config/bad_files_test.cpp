@@ -56,6 +56,21 @@ std::vector<Case> provider_cases() {
         {"FractionForWhole",
          with("weight: 1.5"),
          "config.yaml:7:13: providers[0].weight: expected a whole number, found '1.5'"},
+        {"UnknownCapability",
+         with("capabilities: {context_managment: false}"),
+         "config.yaml:7:20: providers[0].capabilities.context_managment: unknown key; did you mean "
+         "'context_management'?"},
+        {"CapabilityOfTheOtherType",
+         with("capabilities: {reasoning_effort: true}"),
+         "config.yaml:7:38: providers[0].capabilities.reasoning_effort: only a provider of type openai has this; take "
+         "it out"},
+        {"BetaHeadersOfAnUnknownWord",
+         with("capabilities: {beta_headers: some}"),
+         "config.yaml:7:34: providers[0].capabilities.beta_headers: 'some' is none of: all, none, a list; write a list "
+         "like [claude-code-*, interleaved-thinking-*]"},
+        {"EmptySignatures",
+         with("signatures: ''"),
+         "config.yaml:7:17: providers[0].signatures: is empty; write anthropic, own, or a word for the issuer"},
         {"OutOfRange",
          with("weight: 1001"),
          "config.yaml:7:13: providers[0].weight: 1001 is not between 1 and 1000"},

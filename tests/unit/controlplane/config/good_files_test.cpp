@@ -2,6 +2,7 @@
 
 #include "base/file.hpp"
 #include "config_fixture.hpp"
+#include "model/capability_table.hpp"
 
 namespace balancer::controlplane {
 namespace {
@@ -242,6 +243,36 @@ TEST(GoodFiles, LoadTheNewKeys) {
     EXPECT_THAT(loaded.notices, ElementsAre(HasSubstr("providers[0].accounts is accepted")));
 }
 
+TEST(GoodFiles, ACapabilityTableIsWholeWhateverTheFileSays) {
+    auto provider = [](const std::string& more) { return good(parse(minimal(more))).config.providers(0); };
+    v1::Provider plain = provider("");
+    EXPECT_EQ(capabilities_of(plain), anthropic_capabilities());
+    EXPECT_FALSE(plain.capabilities().has_beta_headers());
+    EXPECT_EQ(plain.signatures(), "");
+
+    v1::Provider less = provider(
+        "    capabilities: {context_management: false, output_tokens_max: 8192, beta_headers: [claude-code-*, x]}\n"
+        "    signatures: own\n"
+    );
+    Capabilities expected = anthropic_capabilities();
+    expected.context_management = false;
+    expected.output_tokens_max = 8192;
+    EXPECT_EQ(capabilities_of(less), expected);
+    EXPECT_THAT(less.capabilities().beta_headers().patterns(), ElementsAre("claude-code-*", "x"));
+    EXPECT_EQ(less.signatures(), "provider " + less.name());
+    EXPECT_EQ(provider("    signatures: moonshot\n").signatures(), "issuer moonshot");
+    EXPECT_EQ(provider("    signatures: anthropic\n").signatures(), "");
+
+    v1::Provider none = provider("    capabilities: {beta_headers: none}\n");
+    EXPECT_TRUE(none.capabilities().has_beta_headers());
+    EXPECT_EQ(none.capabilities().beta_headers().patterns_size(), 0);
+    EXPECT_FALSE(provider("    capabilities: {beta_headers: all}\n").capabilities().has_beta_headers());
+
+    std::string openai = minimal();
+    openai.replace(openai.find("type: anthropic"), 15, "type: openai");
+    EXPECT_EQ(capabilities_of(good(parse(openai)).config.providers(0)), Capabilities{});
+}
+
 TEST(GoodFiles, TakeTheOldPlacesOfSettings) {
     LoadedConfig loaded = good(parse(minimal(
         "    priority: 3\n",
@@ -354,7 +385,8 @@ TEST(Etag, ChangesOnlyWithWhatDecidesWhoAnswers) {
     EXPECT_EQ(base.size(), 16U);
     EXPECT_EQ(base, etag("# a comment\n" + minimal("", "settings: {log_level: DEBUG}\n")));
     for (const char* same :
-         {"    weight: 2\n", "    max_concurrency: 5\n", "    streaming_mode: direct\n", "    timeouts: {idle: 7}\n"}) {
+         {"    weight: 2\n", "    max_concurrency: 5\n", "    streaming_mode: direct\n", "    timeouts: {idle: 7}\n",
+          "    capabilities: {thinking: false}\n", "    signatures: own\n"}) {
         EXPECT_EQ(base, etag(minimal(same))) << same;
     }
     EXPECT_EQ(
