@@ -28,8 +28,9 @@ std::string to_yaml(const ConfigText& config) {
     int priority = 0;
     for (const ProviderText& provider : config.providers) {
         yaml += fmt::format(
-            "  - name: {}\n    type: anthropic\n    base_url: {}\n{}{}",
+            "  - name: {}\n    type: {}\n    base_url: {}\n{}{}",
             provider.name,
+            provider.type,
             provider.base_url,
             provider.auth,
             provider.extra

@@ -25,6 +25,7 @@ struct ProviderText {
     std::string base_url;
     std::string extra = {};  // further YAML lines of the provider, each indented by four spaces and ended
     std::string auth = "    auth_type: api_key\n    auth_value: sk-test-key-of-provider\n";
+    std::string type = "anthropic";
 };
 
 struct ConfigText {

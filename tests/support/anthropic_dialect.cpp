@@ -11,10 +11,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Good enough for a stream's shape; a real one is longer and opaque too.
-constexpr std::string_view kSignature =
-    "EqQBCkYIBxgCKkDfakeSignatureOfTheFakeProvider+/fakeSignature==";
-
 std::string compact(const Json& json) {
     return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
@@ -80,7 +76,7 @@ void write_thinking(StreamWriter& stream, const MessageSpec& spec) {
     for (const std::string& piece : split_text(spec.thinking, spec.delta_bytes)) {
         stream.delta({{"type", "thinking_delta"}, {"thinking", piece}});
     }
-    stream.delta({{"type", "signature_delta"}, {"signature", kSignature}});
+    stream.delta({{"type", "signature_delta"}, {"signature", signature_of(spec)}});
     stream.block_stop();
 }
 
@@ -138,6 +134,10 @@ ErrorSpec completed(const ErrorSpec& error, unsigned status) {
 
 }  // namespace
 
+std::string_view signature_of(const MessageSpec& spec) {
+    return spec.signature.empty() ? kFakeSignature : std::string_view(spec.signature);
+}
+
 void read_anthropic_request(std::string_view body, std::string& model, bool& stream) {
     nlohmann::json json = nlohmann::json::parse(body, nullptr, false);
     if (!json.is_object()) return;
@@ -157,7 +157,7 @@ std::string anthropic_message(
     Json& content = message["content"];
     if (!spec.thinking.empty()) {
         content.push_back(
-            {{"type", "thinking"}, {"thinking", spec.thinking}, {"signature", kSignature}}
+            {{"type", "thinking"}, {"thinking", spec.thinking}, {"signature", signature_of(spec)}}
         );
     }
     if (!text.empty()) content.push_back({{"type", "text"}, {"text", text}});

@@ -11,6 +11,13 @@
 
 namespace balancer::tests {
 
+// Good enough for a stream's shape; a real one is longer and opaque too.
+inline constexpr std::string_view kFakeSignature =
+    "EqQBCkYIBxgCKkDfakeSignatureOfTheFakeProvider+/fakeSignature==";
+
+// Whose signature the provider gives, and takes in a conversation.
+std::string_view signature_of(const MessageSpec& spec);
+
 // Reads `model` and `stream` of a request body; both stay as they are when it is not a JSON object.
 void read_anthropic_request(std::string_view body, std::string& model, bool& stream);
 

@@ -7,6 +7,7 @@
 
 #include "tests/support/anthropic_dialect.hpp"
 #include "tests/support/openai_dialect.hpp"
+#include "tests/support/thinking_rules.hpp"
 
 namespace balancer::tests {
 namespace {
@@ -42,6 +43,9 @@ Payload message_payload(const Step& step, const RecordedRequest& request) {
     if (step.error || step.status >= 400) {
         ErrorSpec error = step.error.value_or(ErrorSpec{});
         return whole(step.status, anthropic_error(error, step.status, request.number));
+    }
+    if (auto refused = refused_thinking(request.body, signature_of(step.message))) {
+        return whole(400, anthropic_error(*refused, 400, request.number));
     }
     if (step.events || step.error_event || request.stream) return stream_payload(step, request);
     return whole(step.status, anthropic_message(step.message, request.model, request.number));

@@ -33,6 +33,7 @@ struct MessageSpec {
     std::size_t text_bytes = 0;   // not 0: filler of this size instead of `text`
     std::string model;            // empty: the request's
     std::string thinking;         // not empty: a thinking block comes first
+    std::string signature;        // of it, and the only one that is taken; empty: kFakeSignature
     std::optional<ToolUse> tool;  // a tool_use block comes last
     std::string stop_reason;      // empty: end_turn, or tool_use with a tool
     unsigned input_tokens = 25;

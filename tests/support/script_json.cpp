@@ -159,6 +159,7 @@ void add_message_readers(Readers& readers, MessageSpec& message) {
     readers["text_bytes"] = into(message.text_bytes, "text_bytes");
     readers["model"] = into(message.model, "model");
     readers["thinking"] = into(message.thinking, "thinking");
+    readers["signature"] = into(message.signature, "signature");
     readers["tool"] = [&](const Json& v) { message.tool = read_tool(v); };
     readers["stop_reason"] = into(message.stop_reason, "stop_reason");
     readers["input_tokens"] = into(message.input_tokens, "input_tokens");
