@@ -11,17 +11,12 @@ namespace balancer::tests {
 ProviderText openai_provider(const std::string& name, const FakeProvider& provider, std::string extra) {
     ProviderText text{name, provider.base_url() + "/v1", std::move(extra)};
     text.auth = "    auth_type: api_key\n    auth_value: sk-openai-key\n";
+    text.type = "openai";
     return text;
 }
 
 std::string yaml_of(const std::vector<ProviderText>& providers, std::string routes, std::string settings) {
-    std::string yaml = to_yaml({providers, std::move(routes), "  unhealthy_threshold: 1000\n" + settings});
-    for (const ProviderText& provider : providers) {
-        if (!provider.base_url.ends_with("/v1")) continue;
-        std::size_t at = yaml.find("type: anthropic", yaml.find("name: " + provider.name));
-        yaml.replace(at, 15, "type: openai");
-    }
-    return yaml;
+    return to_yaml({providers, std::move(routes), "  unhealthy_threshold: 1000\n" + settings});
 }
 
 std::string chat_body(bool stream, const std::string& model, const std::string& prompt) {

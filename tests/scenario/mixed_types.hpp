@@ -8,10 +8,9 @@
 
 namespace balancer::tests {
 
-// Its base URL ends with /v1, by which yaml_of() knows it.
 ProviderText openai_provider(const std::string& name, const FakeProvider& provider, std::string extra = {});
 
-// As to_yaml(), with the types; nobody is benched for what a script does.
+// As to_yaml(); nobody is benched for what a script does.
 std::string yaml_of(
     const std::vector<ProviderText>& providers, std::string routes = {}, std::string settings = {}
 );

@@ -60,7 +60,7 @@ Result<void> read_anthropic_event(
 ) {
     Walk& walk = reader.walk();
     event.clear();
-    return walk.read_object_copy(data, [&](std::string_view name, Value& value) {
+    return walk.read_object(data, [&](std::string_view name, Value& value) {
         if (name == "type") {
             event.type = walk.string(value);
         } else if (name == "index") {

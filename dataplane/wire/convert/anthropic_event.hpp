@@ -31,7 +31,7 @@ struct AnthropicEvent {
     void clear();
 };
 
-// The views live until the reader's next copy.
+// `data` has kBodyPadding readable bytes behind it, and the views point into it.
 Result<void> read_anthropic_event(JsonReader& reader, std::string_view data, AnthropicEvent& event);
 
 std::string_view find_member(const AnthropicEvent::Members& members, std::string_view name);

@@ -1,5 +1,7 @@
 #include "dataplane/wire/convert/event_reader.hpp"
 
+#include "dataplane/wire/body_scan.hpp"
+
 namespace balancer::wire::convert {
 namespace {
 
@@ -24,6 +26,7 @@ void EventReader::add(std::string_view bytes) {
     if (too_large_) return;
     bytes_.erase(0, read_);
     read_ = 0;
+    bytes_.reserve(bytes_.size() + bytes.size() + kBodyPadding);
     bytes_.append(bytes);
 }
 
@@ -44,6 +47,7 @@ std::optional<SseEvent> EventReader::next() {
 
 std::optional<SseEvent> EventReader::last() {
     bytes_.append("\n\n");
+    bytes_.reserve(bytes_.size() + kBodyPadding);
     return next();
 }
 
@@ -55,6 +59,7 @@ SseEvent EventReader::with_all_data(SseEvent event) {
     if (!first || !more) return event;
     joined_.assign(*first);
     for (; more; more = next_data(text, at)) joined_.append("\n").append(*more);
+    joined_.reserve(joined_.size() + kBodyPadding);
     event.data = joined_;
     return event;
 }

@@ -18,7 +18,8 @@ class EventReader {
   public:
     void add(std::string_view bytes);
 
-    // The next whole event; its data, the lines of all data fields, lives until the next call.
+    // The next whole event; its data, the lines of all data fields, lives until the next call and has kBodyPadding readable
+    // bytes behind it.
     std::optional<SseEvent> next();
 
     // What the stream's end cut off, taken as an event if there is anything.

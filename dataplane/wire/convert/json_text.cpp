@@ -1,5 +1,6 @@
 #include "dataplane/wire/convert/json_text.hpp"
 
+#include <bit>
 #include <cstdint>
 #include <cstring>
 
@@ -67,6 +68,27 @@ void append_utf8(std::string& out, std::uint32_t code) {
     }
 }
 
+// The next one from `at` on, or the size. Source code has an escape every dozen bytes, prose hardly any: the next few bytes are
+// looked at eight at a time, without a call; the rest by memchr.
+std::size_t find_backslash(std::string_view text, std::size_t at) {
+    constexpr std::uint64_t kOnes = 0x0101010101010101ULL;
+    constexpr std::size_t kNear = 48;
+    const std::size_t near_end = text.size() - at > kNear ? at + kNear : at;
+    for (; at < near_end; at += 8) {
+        std::uint64_t word = 0;
+        std::memcpy(&word, text.data() + at, 8);
+        word ^= kOnes * '\\';
+        // The lowest byte that is zero now has its top bit set; higher ones may be wrong.
+        std::uint64_t zeros = (word - kOnes) & ~word & (kOnes << 7);
+        if (zeros == 0) continue;
+        static_assert(std::endian::native == std::endian::little);
+        return at + static_cast<std::size_t>(std::countr_zero(zeros)) / 8;
+    }
+    const void* found = std::memchr(text.data() + at, '\\', text.size() - at);
+    if (found == nullptr) return text.size();
+    return static_cast<std::size_t>(static_cast<const char*>(found) - text.data());
+}
+
 // The code point of an escape whose digits begin at `at`; moves `at` behind it.
 std::uint32_t read_code_point(std::string_view inside, std::size_t& at) {
     int first = code_unit(inside.substr(at));
@@ -113,9 +135,8 @@ bool is_json_number(std::string_view raw) {
 bool has_good_escapes(std::string_view inside) {
     std::size_t at = 0;
     while (at < inside.size()) {
-        const void* found = std::memchr(inside.data() + at, '\\', inside.size() - at);
-        if (found == nullptr) return true;
-        at = static_cast<std::size_t>(static_cast<const char*>(found) - inside.data()) + 1;
+        at = find_backslash(inside, at) + 1;
+        if (at > inside.size()) return true;
         if (at >= inside.size()) return false;
         if (inside[at] == 'u') {
             if (code_unit(inside.substr(at + 1)) < 0) return false;

@@ -95,9 +95,13 @@ JsonKind JsonReader::Walk::kind(Value& value) {
 std::string_view JsonReader::Walk::name_of(ondemand::field& field) {
     const char* begin = field.key().raw();
     const char* end = begin;
-    while (*end != '"') end += *end == '\\' ? 2 : 1;
+    bool escaped = false;
+    while (*end != '"') {
+        escaped = escaped || *end == '\\';
+        end += *end == '\\' ? 2 : 1;
+    }
     std::string_view name(begin, static_cast<std::size_t>(end - begin));
-    if (!has_good_escapes(name))
+    if (escaped && !has_good_escapes(name))
         refuse(invalid("The body is not valid JSON: a bad escape in a name"));
     return name;
 }

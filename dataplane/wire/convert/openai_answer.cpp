@@ -141,19 +141,35 @@ void OpenaiAnswer::clear() {
     calls.clear();
 }
 
+namespace {
+
+void read_answer_member(Walk& walk, std::string_view name, Value& value, OpenaiAnswer& answer) {
+    if (name == "choices") {
+        walk.elements(value, [&](std::size_t at, Value& choice) {
+            if (at == 0) read_choice(walk, choice, answer);
+        });
+    } else if (name == "usage") {
+        read_usage(walk, value, answer);
+    } else if (name == "error") {
+        answer.is_error = answer.is_error || walk.kind(value) != JsonKind::kNull;
+    }
+}
+
+}  // namespace
+
 Result<void> read_openai_answer(JsonReader& reader, std::string_view text, OpenaiAnswer& answer) {
     Walk& walk = reader.walk();
     answer.clear();
     return walk.read_object_copy(text, [&](std::string_view name, Value& value) {
-        if (name == "choices") {
-            walk.elements(value, [&](std::size_t at, Value& choice) {
-                if (at == 0) read_choice(walk, choice, answer);
-            });
-        } else if (name == "usage") {
-            read_usage(walk, value, answer);
-        } else if (name == "error") {
-            answer.is_error = answer.is_error || walk.kind(value) != JsonKind::kNull;
-        }
+        read_answer_member(walk, name, value, answer);
+    });
+}
+
+Result<void> read_openai_chunk(JsonReader& reader, std::string_view data, OpenaiAnswer& chunk) {
+    Walk& walk = reader.walk();
+    chunk.clear();
+    return walk.read_object(data, [&](std::string_view name, Value& value) {
+        read_answer_member(walk, name, value, chunk);
     });
 }
 

@@ -53,4 +53,7 @@ struct OpenaiAnswer {
 // `text` is copied: the views live until the reader's next copy. Only the first choice is read.
 Result<void> read_openai_answer(JsonReader& reader, std::string_view text, OpenaiAnswer& answer);
 
+// The same for one chunk of a stream, in place: `data` has kBodyPadding readable bytes behind it, and the views point into it.
+Result<void> read_openai_chunk(JsonReader& reader, std::string_view data, OpenaiAnswer& chunk);
+
 }  // namespace balancer::wire::convert

@@ -79,7 +79,7 @@ void StreamToAnthropic::read(const SseEvent& event, std::string& out) {
             StreamFault::kMalformed, "The provider's stream ended without an answer", out
         );
     }
-    Result<void> good = read_openai_answer(reader_, data, chunk_);
+    Result<void> good = read_openai_chunk(reader_, data, chunk_);
     bool is_error = event.kind == SseKind::kError || (good && chunk_.is_error);
     if (is_error) {
         return fail(StreamFault::kProviderError, error_to_anthropic(reader_, 200, data), out);
