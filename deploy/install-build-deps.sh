@@ -13,8 +13,8 @@ packages=(
     libyaml-cpp-dev nlohmann-json3-dev libsqlite3-dev libcli11-dev
     # data plane
     libboost1.81-dev libboost-url1.81-dev libssl-dev libsimdjson-dev libre2-dev
-    # logs, metrics, tests
-    libspdlog-dev prometheus-cpp-dev libgtest-dev libgmock-dev
+    # logs, metrics, tests, benchmarks
+    libspdlog-dev prometheus-cpp-dev libgtest-dev libgmock-dev libbenchmark-dev
     # what TLS to providers trusts
     ca-certificates
     curl
