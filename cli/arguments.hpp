@@ -21,6 +21,10 @@ inline CLI::App* add_command(
     return command;
 }
 
+// Options of commands that change something, one by one.
+void add_reason(CLI::App& command, Request& request);
+void add_dry_run(CLI::App& command, Request& request);
+
 // --reason and --wait.
 void add_reason_and_wait(CLI::App& command, Request& request);
 

@@ -13,6 +13,8 @@ constexpr const char* kConfigExamples =
     "  balancerctl config rollback 11 --reason 'beta bills twice' --wait\n"
     "  balancerctl config save              writes what runs into the file\n";
 
+constexpr const char* kRevisionHelp = "A number of `config history`";
+
 void add_file_commands(CLI::App& group, Request& request) {
     add_command(
         group,
@@ -38,9 +40,9 @@ void add_file_commands(CLI::App& group, Request& request) {
         request,
         [&request](Session& session) { return save_config(session, request.change); }
     );
-    save->add_flag("--dry-run", request.change.dry_run, "Show what would change in the file");
+    add_dry_run(*save, request);
     save->add_flag("--force", request.change.force, "Overwrite a file that was changed since");
-    save->add_option("--reason", request.change.reason, "Why, for the log")->type_name("TEXT");
+    add_reason(*save, request);
 }
 
 void add_history_commands(CLI::App& group, Request& request) {
@@ -51,7 +53,7 @@ void add_history_commands(CLI::App& group, Request& request) {
         request,
         [&request](Session& session) { return show_config(session, request.revision); }
     )
-        ->add_option("--revision", request.revision, "A number of `config history`")
+        ->add_option("--revision", request.revision, kRevisionHelp)
         ->type_name("N")
         ->check(CLI::PositiveNumber.description(""));
     add_command(
@@ -83,7 +85,7 @@ void add_history_commands(CLI::App& group, Request& request) {
             return rollback_config(session, request.revision, request.change);
         }
     );
-    rollback->add_option("N", request.revision, "A number of `config history`")
+    rollback->add_option("N", request.revision, kRevisionHelp)
         ->required()
         ->type_name("")
         ->check(CLI::PositiveNumber.description(""));

@@ -69,6 +69,14 @@ void add_provider_flags(CLI::App& command, ProviderFlags& flags) {
     add_key_flags(command, flags.key);
 }
 
+void add_if_etag(CLI::App& command, Request& request) {
+    command
+        .add_option(
+            "--if-etag", request.provider.if_etag, "Only if who answers is as `providers get` showed it"
+        )
+        ->type_name("ETAG");
+}
+
 void add_editing_commands(CLI::App& group, Request& request) {
     CLI::App* add = add_named(group, "add", "A new one", request, [&request](Session& session) {
         return add_provider(
@@ -98,11 +106,7 @@ void add_editing_commands(CLI::App& group, Request& request) {
         }
     );
     add_provider_flags(*update, request.provider);
-    update
-        ->add_option(
-            "--if-etag", request.provider.if_etag, "Only if who answers is as `providers get` showed it"
-        )
-        ->type_name("ETAG");
+    add_if_etag(*update, request);
     add_change_flags(*update, request);
     CLI::App* remove =
         add_named(group, "remove", "Take it out", request, [&request](Session& session) {
@@ -111,11 +115,7 @@ void add_editing_commands(CLI::App& group, Request& request) {
     remove->add_flag(
         "--with-routes", request.provider.with_routes, "Out of the routes that name it, too"
     );
-    remove
-        ->add_option(
-            "--if-etag", request.provider.if_etag, "Only if who answers is as `providers get` showed it"
-        )
-        ->type_name("ETAG");
+    add_if_etag(*remove, request);
     add_change_flags(*remove, request);
     remove->add_flag("--force", request.change.force, "Even if no provider would be enabled");
 }
@@ -146,9 +146,17 @@ void add_switching_commands(CLI::App& group, Request& request) {
 
 }  // namespace
 
-void add_reason_and_wait(CLI::App& command, Request& request) {
+void add_reason(CLI::App& command, Request& request) {
     command.add_option("--reason", request.change.reason, "Why, for the history and the log")
         ->type_name("TEXT");
+}
+
+void add_dry_run(CLI::App& command, Request& request) {
+    command.add_flag("--dry-run", request.change.dry_run, "Show what would change, change nothing");
+}
+
+void add_reason_and_wait(CLI::App& command, Request& request) {
+    add_reason(command, request);
     // A flag, so that no word behind it is taken for the seconds; without them it reads "true".
     command
         .add_flag(
@@ -164,7 +172,7 @@ void add_reason_and_wait(CLI::App& command, Request& request) {
 
 void add_change_flags(CLI::App& command, Request& request) {
     add_reason_and_wait(command, request);
-    command.add_flag("--dry-run", request.change.dry_run, "Show what would change, change nothing");
+    add_dry_run(command, request);
     command
         .add_option(
             "--if-revision", request.change.if_revision, "Only if this revision is in force"
