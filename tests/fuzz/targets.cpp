@@ -204,6 +204,7 @@ const std::vector<Target>& targets() {
         convert_answers_target(),
         convert_streams_target(),
         last_known_good_target(),
+        count_tokens_target(),
     };
     return kAll;
 }
