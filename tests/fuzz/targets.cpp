@@ -205,6 +205,7 @@ const std::vector<Target>& targets() {
         convert_streams_target(),
         last_known_good_target(),
         count_tokens_target(),
+        model_list_target(),
     };
     return kAll;
 }

@@ -20,6 +20,7 @@ void convert_answers(std::string_view bytes);
 void convert_streams(std::string_view bytes);
 void last_known_good(std::string_view bytes);
 void count_tokens(std::string_view bytes);
+void model_list(std::string_view bytes);
 
 // Files and the content of one, sealed with the target's key.
 std::vector<std::string> last_known_good_seeds();
@@ -42,5 +43,6 @@ Target convert_requests_target();
 Target convert_answers_target();
 Target convert_streams_target();
 Target count_tokens_target();
+Target model_list_target();
 
 }  // namespace balancer::fuzz
