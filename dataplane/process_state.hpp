@@ -9,6 +9,8 @@
 
 #include "base/log.hpp"
 #include "dataplane/control/control.hpp"
+#include "dataplane/counting/counting_thread.hpp"
+#include "dataplane/models/model_call.hpp"
 #include "dataplane/sticky_table.hpp"
 #include "model/provider_slots.hpp"
 
@@ -50,6 +52,8 @@ struct ProcessState {
     // Set before the workers start, never changed after.
     std::function<void(AttemptOutcome)> report;
     std::function<void(ManageCall, std::function<void(ManageAnswer)>)> manage;
+    std::function<void(CountCall, CountDone)> count_tokens;
+    std::function<void(ModelCall, ModelDone)> list_models;
 };
 
 }  // namespace balancer::dataplane

@@ -67,6 +67,13 @@ Server::Server(ServerOptions options, Log& log)
     process_.manage = [this](ManageCall call, std::function<void(ManageAnswer)> done) {
         control_->manage(std::move(call), std::move(done));
     };
+    process_.count_tokens = [this](CountCall call, CountDone done) {
+        counting_.count(std::move(call), std::move(done));
+    };
+    // One worker keeps the lists for all.
+    process_.list_models = [this](ModelCall call, ModelDone done) {
+        workers_.front()->list_models(std::move(call), std::move(done));
+    };
     management_ = std::make_unique<ManagementHttp>(context_, log_, [this](const ManagementRequest& request) {
         return answer(request);
     });
@@ -78,6 +85,7 @@ Result<void> Server::start() {
     Result<std::string> admin = management_->listen(options_.admin);
     if (!admin) return admin.error();
     admin_address_ = *admin;
+    counting_.start();
     for (auto& worker : workers_) worker->start();
     if (!options_.listen.empty()) {
         listen_wanted_ = options_.listen;  // nobody else runs yet
@@ -94,6 +102,7 @@ void Server::stop(Milliseconds grace) {
     SteadyTime until = steady_now() + grace;
     for (auto& worker : workers_) worker->stop(until);
     for (auto& worker : workers_) worker->join();
+    counting_.stop();
     // After the workers: their last outcomes are still reported.
     control_->stop();
 }
@@ -308,7 +317,9 @@ ManagementResponse Server::answer(const ManagementRequest& request) {
         return {
             200,
             "text/plain; version=0.0.4; charset=utf-8",
-            expose(Exposition{metrics, names, control_->status(), process_.id, ready(), started_}),
+            expose(Exposition{
+                metrics, names, control_->status(), process_.id, ready(), started_, workers_.front()->model_lists()
+            }),
         };
     }
     return {404, "text/plain; charset=utf-8", "there are /healthz, /readyz and /metrics\n"};

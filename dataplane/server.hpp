@@ -15,6 +15,7 @@
 #include "base/management_http.hpp"
 #include "base/result.hpp"
 #include "dataplane/control/control.hpp"
+#include "dataplane/counting/counting_thread.hpp"
 #include "dataplane/process_state.hpp"
 #include "dataplane/worker.hpp"
 
@@ -63,6 +64,7 @@ class Server {
     boost::asio::io_context context_{1};
     ProcessState process_;
     std::vector<std::unique_ptr<Worker>> workers_;
+    CountingThread counting_;
     std::unique_ptr<Control> control_;
     std::unique_ptr<ManagementHttp> management_;
     std::string admin_address_;

@@ -31,6 +31,7 @@ Worker::Worker(ProcessState& process, std::string name)
     : process_(process),
       work_(context_.get_executor()),
       state_(context_, process, std::move(name)),
+      models_(state_),
       next_tidy_(steady_now()) {}
 
 Worker::~Worker() = default;
@@ -90,12 +91,19 @@ void Worker::find_request(std::string id, std::function<void(RequestsFound)> don
     });
 }
 
+void Worker::list_models(ModelCall call, ModelDone done) {
+    net::post(context_, [this, c = std::move(call), d = std::move(done)]() mutable {
+        models_.ask(std::move(c), std::move(d));
+    });
+}
+
 void Worker::stop(SteadyTime until) {
     net::post(context_, [this, until] {
         stopping_ = true;
         cut_at_ = until;
         idle_close_at_ = steady_now() + kFirstWords;
         state_.draining = true;
+        models_.stop();
         for (Connection* connection : connections_) connection->drain();
         stop_accepting();
         finish_if_idle();

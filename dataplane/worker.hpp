@@ -10,6 +10,7 @@
 #include <thread>
 #include <unordered_set>
 
+#include "dataplane/models/model_lists.hpp"
 #include "dataplane/process_state.hpp"
 #include "dataplane/worker_state.hpp"
 
@@ -29,6 +30,8 @@ class Worker {
     void publish(std::shared_ptr<const Snapshot> snapshot);
     void publish(std::shared_ptr<const HealthView> health);
     void log_access_to(std::string path);
+    // On the one worker that keeps the providers' lists of models for all. After stop() nobody may answer.
+    void list_models(ModelCall call, ModelDone done);
 
     // What is known of the request with this id (its own or the provider's), those that are under way included. `done`
     // runs on the worker's thread; never when the worker has ended.
@@ -41,6 +44,7 @@ class Worker {
 
     boost::asio::io_context& context() { return context_; }
     const WorkerMetrics& metrics() const { return state_.metrics; }
+    std::vector<ModelListStatus> model_lists() const { return models_.status(); }
 
   private:
     class Registration;
@@ -56,6 +60,7 @@ class Worker {
     boost::asio::io_context context_{1};
     boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
     WorkerState state_;
+    ModelLists models_;
     std::shared_ptr<boost::asio::ip::tcp::acceptor> acceptor_;
     std::unordered_set<Connection*> connections_;
     SteadyTime next_tidy_;

@@ -18,6 +18,8 @@ namespace {
 constexpr Milliseconds kPermitPoll{20};
 // A pooled connection that ends so soon behind the request was dead before it; later, somebody may be at work on the request.
 constexpr std::chrono::seconds kDeadWithin{1};
+// For a provider's count of tokens, where one of our own does as well.
+constexpr std::chrono::seconds kCountPatience{10};
 
 }  // namespace
 
@@ -25,6 +27,8 @@ net::awaitable<void> Exchange::try_candidates(const Plan& plan) {
     SteadyTime now = worker_.sweep.now();
     worker_.retry_budget.request(now);
     co_await simulate_delay();
+    const tokens::Encoding* counts_here =
+        operation_ == Operation::kCountTokens ? local_encoding(plan) : nullptr;
     // The best of those that could take the request, but were busy. It gets a second turn when nobody behind it can.
     const Candidate* busy = nullptr;
     std::size_t rounds = plan.candidates.size();
@@ -37,11 +41,12 @@ net::awaitable<void> Exchange::try_candidates(const Plan& plan) {
         be_at(nullptr);
         auto place = static_cast<std::size_t>(&candidate - plan.candidates.data());
         turns_.push_back({place, CandidateFate::kPassedOver, record_.failed_attempts.size()});
+        bool only_hope = last && attempts_ == 0 && counts_here == nullptr;
         if (!prepare(candidate)) {
-            if (last && !again && attempts_ == 0 && busy != nullptr) ++rounds;
+            if (only_hope && !again && busy != nullptr) ++rounds;
             continue;
         }
-        bool permitted = co_await take_permit(plan, candidate, last && attempts_ == 0);
+        bool permitted = co_await take_permit(plan, candidate, only_hope);
         if (over()) break;
         if (!permitted) {
             if (busy == nullptr) busy = &candidate;
@@ -105,6 +110,7 @@ net::awaitable<void> Exchange::try_candidates(const Plan& plan) {
         co_return;
     }
     if (ending_) co_return co_await fail(shutting_down());
+    if (counts_here != nullptr) co_return co_await count_locally(*counts_here);
     if (refusal_) co_return co_await fail(*std::move(refusal_));
     if (attempts_ == 0 && not_taken_ && busy == nullptr) co_return co_await refuse(plan);
     co_await give_up(plan);
@@ -163,7 +169,7 @@ net::awaitable<ConnectFailure> Exchange::connect(
     connection.made_at = steady_now();
     active_ = connection.stream.get();
     ConnectFailure failed =
-        co_await worker_.connector.connect(*connection.stream, provider, timeouts(provider).connect);
+        co_await worker_.connector.connect(*connection.stream, provider, patience(timeouts(provider).connect));
     active_ = nullptr;
     turns_.back().times.connect = elapsed_ms(connection.made_at, steady_now());
     if (failed.failure == FailureClass::kNone) worker_.metrics.pool_made.add();
@@ -181,7 +187,7 @@ net::awaitable<Exchange::Asked> Exchange::ask(PooledConnection connection, const
 
     const Timeouts& limits = timeouts(provider);
     ReadTimes times;
-    times.first_byte = limits.first_byte;
+    times.first_byte = patience(limits.first_byte);
     times.idle = limits.idle;
     if (limits.total.count() > 0) times.total = steady_now() + limits.total;
     response_ = std::make_unique<UpstreamResponse>(std::move(connection), worker_.buffers, times);
@@ -254,7 +260,17 @@ net::awaitable<Verdict> Exchange::attempt(const Candidate& candidate) {
     co_return co_await judge(provider);
 }
 
+// How long of `limit` (0: however long) a provider has: a count must not wait for a provider that hangs.
+Milliseconds Exchange::patience(Milliseconds limit) const {
+    if (operation_ != Operation::kCountTokens) return limit;
+    return limit.count() > 0 ? std::min<Milliseconds>(limit, kCountPatience) : kCountPatience;
+}
+
 bool Exchange::moves_on(const Verdict& verdict, const Candidate& candidate) const {
+    // Many that speak Messages do not count. What is the request's own fault would be one anywhere.
+    if (operation_ == Operation::kCountTokens) {
+        return verdict.try_next || (verdict.http_status != 400 && verdict.http_status != 413);
+    }
     if (!verdict.try_next) return false;
     if (settings().failover == FailoverMode::kImmediate || head_sent_) return true;
     // The original's way: only the failure that benches the provider moves on.

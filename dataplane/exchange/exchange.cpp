@@ -17,6 +17,7 @@ Operation operation_of(const wire::RequestHead& head) {
     if (head.path == "/v1/messages") return post ? Operation::kMessages : Operation::kUnknown;
     if (head.path == kChatPath) return post ? Operation::kChatCompletions : Operation::kUnknown;
     if (head.path == "/v1/messages/count_tokens" && post) return Operation::kCountTokens;
+    if (head.path == "/v1/models" || head.path.starts_with("/v1/models/")) return Operation::kModels;
     bool probe = head.method == "HEAD";
     if (probe && (head.path == "/" || head.path == "/api/hello")) return Operation::kProbe;
     if (head.path == "/" && get) return Operation::kInfo;
@@ -89,6 +90,7 @@ net::awaitable<void> Exchange::serve() {
         co_return co_await fail({Outcome::kNotReady, std::move(error)});
     }
     if (Refusal refused = authenticate()) co_return co_await fail(*std::move(refused));
+    if (operation_ == Operation::kModels) co_return co_await serve_models();
     bool asks_provider = operation_ == Operation::kMessages || operation_ == Operation::kChatCompletions ||
                          operation_ == Operation::kCountTokens;
     if (!asks_provider) co_return co_await serve_page();
@@ -98,10 +100,15 @@ net::awaitable<void> Exchange::serve() {
     if (Refusal refused = inspect()) co_return co_await fail(*std::move(refused));
 
     plan_ = make_plan();
-    if (plan_.candidates.empty()) co_return co_await fail(no_candidate(plan_));
-    prefer_thinking(plan_);
     client_.watch([this] { on_client_gone(); });
-    if (fields_.stream) silence_.arm(client_.last_write() + settings().ping_interval);
+    if (plan_.candidates.empty()) {
+        bool countable = operation_ == Operation::kCountTokens && !plan_.skipped.empty();
+        const tokens::Encoding* encoding = countable ? local_encoding(plan_) : nullptr;
+        if (encoding != nullptr) co_return co_await count_locally(*encoding);
+        co_return co_await fail(no_candidate(plan_));
+    }
+    prefer_thinking(plan_);
+    if (fields_.stream && is_inference()) silence_.arm(client_.last_write() + settings().ping_interval);
     co_await try_candidates(plan_);
 }
 

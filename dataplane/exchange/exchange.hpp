@@ -123,6 +123,7 @@ class Exchange {
     boost::asio::awaitable<Asked> ask(PooledConnection connection, const Provider& provider);
     void let_go();
     bool moves_on(const Verdict& verdict, const Candidate& candidate) const;
+    Milliseconds patience(Milliseconds limit) const;
     void keep_session(const Provider& provider);
     void note(const Provider& provider, const Verdict& verdict, const ProbeTicket* probe = nullptr);
     void report(const Provider& provider, const Verdict& verdict, bool good, const ProbeTicket* probe);
@@ -177,6 +178,13 @@ class Exchange {
     LocalFailure shutting_down() const;
     void log_failure(std::string_view why);
     void on_silence();
+
+    // count_locally.cpp
+    const tokens::Encoding* local_encoding(const Plan& plan) const;
+    boost::asio::awaitable<void> count_locally(const tokens::Encoding& encoding);
+
+    // models_page.cpp
+    boost::asio::awaitable<void> serve_models();
 
     // page.cpp
     boost::asio::awaitable<void> serve_page();

@@ -16,6 +16,7 @@ enum class Operation {
     kMessages,
     kChatCompletions,
     kCountTokens,
+    kModels,
     kInfo,
     kHealth,
     kProbe,       // HEAD / and HEAD /api/hello: Claude Code looks whether anybody is there

@@ -1,12 +1,9 @@
 // The client port's own pages, and management paths that the control plane answers.
 #include <fmt/format.h>
 
-#include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <memory>
-
 #include "base/log.hpp"
 #include "base/net.hpp"
+#include "dataplane/exchange/elsewhere.hpp"
 #include "dataplane/exchange/exchange.hpp"
 
 namespace balancer::dataplane {
@@ -73,15 +70,7 @@ net::awaitable<void> Exchange::relay_to_control_plane() {
     if (client_gone_) co_return;
     if (unread) co_return co_await fail(*std::move(unread));
 
-    // The answer comes on the control thread; a timer that never expires on its own wakes this worker.
-    struct Wait {
-        net::steady_timer timer;
-        ManageAnswer answer;
-        bool done = false;
-        explicit Wait(net::io_context& context) : timer(context, SweepEntry::kNever) {}
-    };
-    auto wait = std::make_shared<Wait>(worker_.context);
-    net::any_io_executor executor = worker_.context.get_executor();
+    Elsewhere<ManageAnswer> managed(worker_.context);
     ManageCall call{
         std::string(head_.method),
         std::string(head_.path),
@@ -90,24 +79,17 @@ net::awaitable<void> Exchange::relay_to_control_plane() {
         std::string(record_.client_key),
         record_.remote,
     };
-    worker_.process.manage(std::move(call), [wait, executor](ManageAnswer answer) {
-        net::post(executor, [wait, moved = std::move(answer)]() mutable {
-            wait->answer = std::move(moved);
-            wait->done = true;
-            wait->timer.cancel();
-        });
-    });
-    while (!wait->done) co_await wait->timer.async_wait(kNoThrow);
+    worker_.process.manage(std::move(call), managed.taker());
+    co_await managed.wait(SweepEntry::kNever);
+    const ManageAnswer& answer = *managed.answer();
     record_.outcome = Outcome::kLocal;
-    if (wait->answer.status != 0) {
+    if (answer.status != 0) {
         std::string lines;
-        if (!wait->answer.allow.empty()) lines = "allow: " + wait->answer.allow + "\r\n";
-        co_return co_await reply(
-            wait->answer.status, wait->answer.content_type, wait->answer.body, lines
-        );
+        if (!answer.allow.empty()) lines = "allow: " + answer.allow + "\r\n";
+        co_return co_await reply(answer.status, answer.content_type, answer.body, lines);
     }
     LocalFailure failure = page_error(
-        503, "api_error", "This page is the control plane's, and " + wait->answer.body
+        503, "api_error", "This page is the control plane's, and " + answer.body
     );
     failure.error.code = "CONTROL_PLANE_UNAVAILABLE";
     failure.outcome = Outcome::kLocal;

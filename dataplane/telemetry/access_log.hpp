@@ -30,6 +30,7 @@ struct AccessRecord {
     std::string provider;        // that answered
     std::vector<wire::AttemptNote> failed_attempts;
     std::string upstream_request_id;
+    std::string_view counted_with;  // the encoding of a count of our own
     std::vector<std::string> conversion;  // what a conversion dropped or changed: "top_k: dropped"
     std::uint64_t bytes_in = 0;
     std::uint64_t bytes_out = 0;

@@ -8,6 +8,8 @@
 #include <limits>
 #include <utility>
 
+#include "dataplane/tokens/encoding.hpp"
+
 namespace balancer::dataplane {
 namespace {
 
@@ -108,6 +110,18 @@ void expose_traffic(Families& out, const Exposition& source) {
     );
 }
 
+void expose_counts(Families& out, const Exposition& source) {
+    using tokens::EncodingName;
+    out.add(
+        "tokens_counted_locally_total", "count_tokens requests that no provider answered, by encoding.", MetricType::Counter
+    );
+    for (EncodingName name : {EncodingName::kClaude, EncodingName::kCl100k, EncodingName::kO200k}) {
+        auto at = static_cast<std::size_t>(name);
+        double value = sum(source, [at](const WorkerMetrics& w) { return w.counted_locally[at].get(); });
+        out.sample({{"encoding", std::string(tokens::name_of(name))}}, value);
+    }
+}
+
 using Visit = std::function<void(const std::string&, const std::vector<const ProviderMetrics*>&)>;
 
 void each_provider(const Exposition& source, const Visit& visit) {
@@ -172,6 +186,19 @@ void expose_providers(Families& out, const Exposition& source) {
         "From the request's arrival to the answer's end.",
         [](const ProviderMetrics& p) -> const Histogram& { return p.duration; }
     );
+}
+
+// Only providers that somebody has asked for their list.
+void expose_models(Families& out, const Exposition& source) {
+    out.add("provider_models", "Models in a provider's list; 0: it gave none.", MetricType::Gauge);
+    for (const ModelListStatus& one : source.model_lists) {
+        out.sample({{"provider", one.provider}}, static_cast<double>(one.models));
+    }
+    out.add("provider_model_lists_total", "Requests for providers' lists of models.", MetricType::Counter);
+    for (const ModelListStatus& one : source.model_lists) {
+        out.sample({{"provider", one.provider}, {"result", "listed"}}, static_cast<double>(one.listed));
+        out.sample({{"provider", one.provider}, {"result", "failed"}}, static_cast<double>(one.failed));
+    }
 }
 
 // How old the state in force is, where it comes from, and whether it would survive a restart.
@@ -246,6 +273,8 @@ std::string expose(const Exposition& source) {
     expose_control(out, source);
     expose_traffic(out, source);
     expose_providers(out, source);
+    expose_counts(out, source);
+    expose_models(out, source);
     return out.text();
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/clock.hpp"
 #include "dataplane/control/control.hpp"
+#include "dataplane/models/model_call.hpp"
 #include "dataplane/telemetry/metrics.hpp"
 
 namespace balancer::dataplane {
@@ -18,6 +19,7 @@ struct Exposition {
     std::string id;
     bool ready = false;
     SteadyTime started;
+    std::vector<ModelListStatus> model_lists = {};
 };
 
 std::string expose(const Exposition& source);

@@ -87,6 +87,7 @@ struct WorkerMetrics {
     Counter body_memory;
     Counter buffers_out;
     Counter access_lines_lost;
+    std::array<Counter, 3> counted_locally;  // counts of tokens, by tokens::EncodingName
 
     // Made on first use by the worker.
     ProviderMetrics& provider(ProviderSlot slot);

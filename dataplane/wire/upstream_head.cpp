@@ -64,6 +64,20 @@ void provider_lines(std::string& out, const Provider& provider) {
     }
 }
 
+// Of a passthrough provider: what the client would send to it itself.
+void client_credential_lines(
+    std::string& out, const Provider& provider, std::span<const std::pair<std::string, std::string>> credentials
+) {
+    if (provider.auth_type != AuthType::kPassthrough) return;
+    for (const auto& [name, value] : credentials) {
+        if (provider.type == ProviderType::kOpenai) {
+            out.append("authorization: Bearer ").append(bearer_value(value)).append("\r\n");
+            return;
+        }
+        if (!overridden(name, provider)) line(out, name, value);
+    }
+}
+
 std::string_view path_of(const UpstreamRequest& request) {
     if (format_of(request.provider) == Format::kOpenai) return "/chat/completions";
     return request.format == Format::kOpenai ? "/v1/messages" : request.client.path;
@@ -103,6 +117,26 @@ void own_lines(std::string& out, const UpstreamRequest& request) {
 }
 
 }  // namespace
+
+void append_models_head(
+    std::string& out, const Provider& provider, std::span<const std::pair<std::string, std::string>> credentials
+) {
+    bool openai = provider.type == ProviderType::kOpenai;
+    out.append("GET ").append(provider.endpoint.path_prefix);
+    out.append(openai ? "/models HTTP/1.1\r\n" : "/v1/models?limit=1000 HTTP/1.1\r\n");
+    line(out, "host", provider.endpoint.authority);
+    for (const auto& [name, value] : {
+             std::pair<std::string_view, std::string_view>("accept", "application/json"),
+             {"user-agent", "claude-code-provider-balancer/" BALANCER_VERSION},
+             {"anthropic-version", "2023-06-01"},
+         }) {
+        bool fits = !openai || name != "anthropic-version";
+        if (fits && !overridden(name, provider)) line(out, name, value);
+    }
+    client_credential_lines(out, provider, credentials);
+    provider_lines(out, provider);
+    out.append("accept-encoding: identity\r\nconnection: close\r\n\r\n");
+}
 
 void append_upstream_head(std::string& out, const UpstreamRequest& request) {
     const RequestHead& client = request.client;

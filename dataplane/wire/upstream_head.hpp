@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "dataplane/wire/format.hpp"
 #include "dataplane/wire/http_head.hpp"
@@ -28,6 +29,13 @@ struct UpstreamRequest {
 // the other format none of the client's headers goes along, since they are of another API. Its credential does, in the form of
 // the provider's API, when the provider is a passthrough.
 void append_upstream_head(std::string& out, const UpstreamRequest& request);
+
+// The same for GET of the provider's list of models. `credentials` are the client's own fields, for a passthrough provider.
+void append_models_head(
+    std::string& out,
+    const Provider& provider,
+    std::span<const std::pair<std::string, std::string>> credentials
+);
 
 // The value of an authorization field without its `Bearer `; the value itself when there is no such scheme.
 std::string_view bearer_value(std::string_view authorization);

@@ -68,6 +68,15 @@ ClaudeCodeRequest in_session(std::string session, bool stream) {
     return request;
 }
 
+Script script_at(std::string path, Step step) {
+    Rule rule;
+    rule.match.path = std::move(path);
+    rule.steps.push_back(std::move(step));
+    Script script;
+    script.rules.push_back(std::move(rule));
+    return script;
+}
+
 std::string used(const RawResponse& answer) {
     return answer.header("x-provider-used");
 }

@@ -32,6 +32,9 @@ ClaudeCodeRequest in_session(std::string session, bool stream = false);
 std::string route(std::string_view pattern, const std::string& targets);
 std::string target(std::string_view provider, std::string_view model, int priority = 1);
 
+// A provider that treats the requests to one path in this way, and all others well.
+Script script_at(std::string path, Step step);
+
 // The provider that answered.
 std::string used(const RawResponse& answer);
 

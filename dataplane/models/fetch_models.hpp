@@ -1,0 +1,22 @@
+// One request to a provider for its list of models.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+
+#include "base/result.hpp"
+#include "dataplane/models/model_call.hpp"
+#include "dataplane/worker_state.hpp"
+
+namespace balancer::dataplane {
+
+// On a connection of its own, within `timeout`; stream.abort() ends it. The error says in words why there is none, and holds
+// nothing of a credential. `credentials` go to a passthrough provider.
+boost::asio::awaitable<Result<Models>> fetch_models(
+    WorkerState& worker,
+    std::unique_ptr<UpstreamStream> stream,
+    const Provider& provider,
+    const std::vector<std::pair<std::string, std::string>>& credentials,
+    Milliseconds timeout
+);
+
+}  // namespace balancer::dataplane
