@@ -19,7 +19,7 @@ fi
 mkdir -p "$work_dir"
 cd "$work_dir"
 if ! cmp -s "$here/package-lock.json" installed-lock.json; then
-    echo "installing the SDKs into $work_dir"
+    echo "installing what package-lock.json names into $work_dir"
     rm -rf node_modules installed-lock.json
     cp "$here/package.json" "$here/package-lock.json" .
     npm ci --ignore-scripts --no-audit --no-fund </dev/null
