@@ -43,14 +43,14 @@ long no_space() {
 
 }  // namespace
 
-extern "C" int clock_gettime(clockid_t clock, struct timespec* time) {
+extern "C" int clock_gettime(clockid_t clock, struct timespec* time) noexcept {
     long failed = ::syscall(SYS_clock_gettime, clock, time);
     bool wall = clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE;
     if (failed == 0 && wall && state != nullptr) time->tv_sec += state->clock_offset_seconds;
     return static_cast<int>(failed);
 }
 
-extern "C" int gettimeofday(struct timeval* time, void*) {
+extern "C" int gettimeofday(struct timeval* time, void*) noexcept {
     struct timespec now {};
     if (clock_gettime(CLOCK_REALTIME, &now) != 0) return -1;
     time->tv_sec = now.tv_sec;
@@ -58,7 +58,7 @@ extern "C" int gettimeofday(struct timeval* time, void*) {
     return 0;
 }
 
-extern "C" time_t time(time_t* out) {
+extern "C" time_t time(time_t* out) noexcept {
     struct timespec now {};
     clock_gettime(CLOCK_REALTIME, &now);
     if (out != nullptr) *out = now.tv_sec;

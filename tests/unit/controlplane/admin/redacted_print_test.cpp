@@ -23,6 +23,7 @@ using google::protobuf::FileDescriptor;
 const std::map<std::string, std::string> kNotSecret = {
     {"balancer.v1.ManageRequest.client_key_name", "the name under which a client key is configured"
     },
+    {"balancer.v1.RequestRecord.client_key", "the name under which a client key is configured"},
     {"balancer.v1.Testing.delay_trigger_keywords", "words that a test request contains"},
 };
 
