@@ -17,9 +17,9 @@ inline void give_up_huge_tables(simdjson::ondemand::parser& parser, std::size_t 
     if (parser.capacity() > kTablesKeptFor && bytes <= kTablesKeptFor) parser = simdjson::ondemand::parser();
 }
 
-// The same for a copy of a text, which is about to be written anew.
+// The same for a copy of a text, which is about to be written anew. (An assignment would keep the memory.)
 inline void give_up_huge_copy(std::string& copy, std::size_t bytes) {
-    if (copy.capacity() > kTablesKeptFor && bytes <= kTablesKeptFor / 2) copy = std::string();
+    if (copy.capacity() > kTablesKeptFor && bytes <= kTablesKeptFor / 2) std::string().swap(copy);
 }
 
 }  // namespace balancer::wire

@@ -168,9 +168,9 @@ std::uint64_t JsonReader::Walk::count(Value& value) {
 
 bool JsonReader::Walk::read_one(std::string_view text, JsonKind& what, std::string_view& found) {
     give_up_huge_copy(wrapped_, text.size());
+    wrapped_.reserve(text.size() + 8 + kBodyPadding);
     // In an object of one member: simdjson treats a lone scalar differently.
     wrapped_.assign("{\"\":").append(text).append("}");
-    wrapped_.reserve(wrapped_.size() + kBodyPadding);
     std::size_t members_seen = 0;
     Result<void> read = read_object(wrapped_, [&](std::string_view, Value& value) {
         ++members_seen;
