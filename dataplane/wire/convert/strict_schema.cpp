@@ -30,7 +30,8 @@ class StrictCheck {
   public:
     explicit StrictCheck(JsonReader::Walk& walk) : walk_(walk) {}
 
-    void check(Value& schema);
+    // `is_object`: whatever its type says; the outermost one has to be.
+    void check(Value& schema, bool is_object = false);
     bool fits() const { return fits_; }
 
   private:
@@ -49,12 +50,13 @@ class StrictCheck {
     bool fits_ = true;
 };
 
-void StrictCheck::check(Value& schema) {
+void StrictCheck::check(Value& schema, bool is_object) {
     if (walk_.kind(schema) != JsonKind::kObject) {
         fits_ = false;
         return;
     }
     Object object;
+    object.is_object = is_object;
     walk_.members(schema, [&](std::string_view name, Value& value) {
         member(name, value, object);
     });
@@ -116,12 +118,10 @@ bool fits_strict(JsonReader& reader, std::string_view schema) {
     JsonReader::Walk& walk = reader.walk();
     StrictCheck strict(walk);
     std::string wrapped = fmt::format("{{\"schema\":{}}}", schema.empty() ? "{}" : schema);
-    bool is_object = false;
-    Result<void> read = walk.read_object_copy(wrapped, [&](std::string_view, Value& value) {
-        is_object = walk.kind(value) == JsonKind::kObject;
-        strict.check(value);
+    Result<void> read = walk.read_object_copy(wrapped, [&strict](std::string_view, Value& value) {
+        strict.check(value, true);
     });
-    return read && is_object && strict.fits();
+    return read && strict.fits();
 }
 
 }  // namespace balancer::wire::convert
