@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/ascii.hpp"
+#include "base/fnv.hpp"
 #include "base/utf8.hpp"
 #include "model/capability_table.hpp"
 #include "model/protocol.hpp"
@@ -48,7 +49,7 @@ void compile_capabilities(const v1::Provider& in, Provider& out) {
     out.limited = out.beta_headers || out.capabilities != anthropic_capabilities();
     // Letters and digits whatever the issuer is called: it stands in a header of a signature.
     if (!in.signatures().empty()) {
-        out.signature_mark = fmt::format("{}{:016x}-", kSignatureMark, hash_of(in.signatures()));
+        out.signature_mark = fmt::format("{}{:016x}-", kSignatureMark, fnv1a(in.signatures()));
     }
 }
 

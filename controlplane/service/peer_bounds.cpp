@@ -7,11 +7,12 @@
 #include "base/clock_watch.hpp"
 #include "base/utf8.hpp"
 #include "model/failure.hpp"
+#include "model/protocol.hpp"
 
 namespace balancer::controlplane {
 namespace {
 
-constexpr std::size_t kNameMax = 256;  // of a provider, a model, a build
+constexpr std::size_t kNameMax = kNameBytesMax;
 constexpr std::size_t kWordsMax = 1'024;
 constexpr int kErrorsMax = 50;       // of one answer
 constexpr int kRecordsMax = 8;        // of one look-up

@@ -3,20 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdint>
+
+#include "base/fnv.hpp"
 
 namespace balancer::wire::convert {
 namespace {
 
 constexpr std::size_t kNotesMax = 32;
 constexpr std::size_t kNameBytesMax = 48;
-
-// FNV-1a: no secret, only to tell names apart.
-std::uint64_t hash_of(std::string_view text) {
-    std::uint64_t hash = 0xcbf29ce484222325ULL;
-    for (unsigned char c : text) hash = (hash ^ c) * 0x100000001b3ULL;
-    return hash;
-}
 
 }  // namespace
 
@@ -46,7 +40,7 @@ std::string fit_name(std::string_view name, std::size_t bytes_max) {
     std::string_view begin = name.substr(0, bytes_max - 17);
     // No escape and no letter of several bytes is cut in two.
     if (!std::all_of(begin.begin(), begin.end(), is_plain)) begin = "name";
-    return fmt::format("{}_{:016x}", begin, hash_of(name));
+    return fmt::format("{}_{:016x}", begin, fnv1a(name));
 }
 
 std::string ToolNames::to_openai(std::string_view name) {
