@@ -94,6 +94,9 @@ net::awaitable<ReadStatus> UpstreamResponse::read_head() {
 ReadStatus UpstreamResponse::begin_body(std::string_view received) {
     length_left_ = head_.content_length;
     if (head_.framing == Framing::kNone) {
+        // Nothing follows, but body() begins behind the room for a chunk's size here too.
+        body_ = buffers_.take(begin_);
+        body_.resize(begin_);
         complete_ = true;
         clean_ = received.empty();
         return ReadStatus{};

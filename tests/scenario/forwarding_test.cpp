@@ -349,5 +349,16 @@ TEST_F(Forwarding, RefusesOnlyWhatRoutingCannotDoWithout) {
     }
 }
 
+TEST_F(Forwarding, AnAnswerWithoutABodyArrivesWithoutOne) {
+    for (unsigned status : {400u, 404u, 204u}) {
+        Step step = status_step(status);
+        step.body = "";
+        provider_.set_script(script_of({step}));
+        RawResponse answer = send(post_request("", small_body()));
+        EXPECT_EQ(answer.status, status);
+        EXPECT_EQ(answer.body, "");
+    }
+}
+
 }  // namespace
 }  // namespace balancer::tests
