@@ -55,12 +55,14 @@ TEST(Capabilities, AHeaderAndItsFieldGoTogetherAndAreNoted) {
     json expected = json::parse(modern_body());
     expected.erase("context_management");
     expected.erase("output_config");
+    ASSERT_TRUE(expected["messages"][1].contains("output_config"));
+    expected["messages"][1].erase("output_config");
     EXPECT_EQ(json::parse(seen.body), expected);
     json record = access_record(fleet, answer.header("x-balancer-request-id"));
     EXPECT_EQ(
         record["conversion"],
-        (json{"context_management: dropped", "output_config.effort: dropped", "context-management-2025-06-27: dropped",
-              "effort-2025-11-24: dropped"})
+        (json{"context_management: dropped", "output_config of a turn: dropped", "output_config.effort: dropped",
+              "context-management-2025-06-27: dropped", "effort-2025-11-24: dropped"})
     );
 }
 
@@ -97,8 +99,10 @@ TEST(Capabilities, WhatTheAnswerDependsOnGoesToTheNextCandidateAndIsNoFailure) {
     }));
     json search = json::parse(modern_body());
     search["tools"].push_back({{"type", "web_search_20250305"}, {"name", "web_search"}});
+    int number = 0;
     for (const std::string& body : {with_block(kImage), with_block(kPdf), search.dump()}) {
-        RawResponse answer = exchange_raw(fleet.port(), post_request("", body));
+        std::string session = "x-claude-code-session-id: s" + std::to_string(++number) + "\r\n";
+        RawResponse answer = exchange_raw(fleet.port(), post_request(session, body));
         EXPECT_EQ(used(answer), "anthropic") << answer.body;
         EXPECT_EQ(anthropic.requests().back().body, body);
         json record = access_record(fleet, answer.header("x-balancer-request-id"));

@@ -119,9 +119,10 @@ TEST_P(MidSession, FromAnthropicToOpenaiAndBackWithoutA400) {
     EXPECT_EQ(last.find("balancer-converted-reasoning"), std::string::npos);
 }
 
-TEST_P(MidSession, BetweenTwoIssuersOfTheSameApi) {
-    auto [stream, thinking, unused] = GetParam();
-    if (unused) GTEST_SKIP() << "the same again";
+class BetweenIssuers : public testing::TestWithParam<std::tuple<bool, Thinking>> {};
+
+TEST_P(BetweenIssuers, OfTheSameApiWithoutA400) {
+    auto [stream, thinking] = GetParam();
     FakeProvider anthropic;
     FakeProvider own;
     Fleet fleet(yaml_of({{"anthropic", anthropic.base_url()}, {"own", own.base_url(), "    signatures: own\n"}}));
@@ -147,15 +148,25 @@ TEST_P(MidSession, BetweenTwoIssuersOfTheSameApi) {
     EXPECT_EQ(at_anthropic.find("balancer-issuer-"), std::string::npos);
 }
 
+std::string name_of(bool stream, Thinking thinking) {
+    return std::string(stream ? "Stream" : "Whole") + (thinking == Thinking::kBudget ? "Budget" : "Adaptive");
+}
+
+const auto kThinking = testing::Values(Thinking::kBudget, Thinking::kAdaptive);
+
 INSTANTIATE_TEST_SUITE_P(
     Issuers,
     MidSession,
-    testing::Combine(testing::Bool(), testing::Values(Thinking::kBudget, Thinking::kAdaptive), testing::Bool()),
+    testing::Combine(testing::Bool(), kThinking, testing::Bool()),
     [](const auto& one) {
-        return std::string(std::get<0>(one.param) ? "Stream" : "Whole") +
-               (std::get<1>(one.param) == Thinking::kBudget ? "Budget" : "Adaptive") +
-               (std::get<2>(one.param) ? "Reasoning" : "Silent");
+        return name_of(std::get<0>(one.param), std::get<1>(one.param)) + (std::get<2>(one.param) ? "Reasoning" : "Silent");
     }
+);
+INSTANTIATE_TEST_SUITE_P(
+    Issuers,
+    BetweenIssuers,
+    testing::Combine(testing::Bool(), kThinking),
+    [](const auto& one) { return name_of(std::get<0>(one.param), std::get<1>(one.param)); }
 );
 
 // The control: without the balancer's care the same conversation is refused.

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/support/raw_client.hpp"
+#include "tests/support/thinking_rules.hpp"
 
 namespace balancer::tests {
 namespace {
@@ -110,6 +111,30 @@ TEST(AnthropicError, HasTheStatussOwnTypeUnlessGiven) {
     );
     EXPECT_EQ(json::parse(anthropic_error({}, 418, 1))["error"]["type"], "api_error");
     EXPECT_EQ(json::parse(anthropic_error({"x", "y"}, 400, 1))["error"]["message"], "y");
+}
+
+TEST(ThinkingRules, AreTheApis) {
+    auto why = [](const std::string& messages, const std::string& rest) {
+        auto refused = refused_thinking(R"({"messages":[)" + messages + "]" + rest + "}", "sig");
+        return refused ? refused->message : "";
+    };
+    const std::string budget = R"(,"thinking":{"type":"enabled","budget_tokens":1024})";
+    const std::string ask = R"({"role":"user","content":"thinking?"},)";
+    auto said = [](const std::string& blocks) { return R"({"role":"assistant","content":[)" + blocks + "]},"; };
+    const std::string call = R"({"type":"tool_use","id":"t","name":"n","input":{}})";
+    const std::string result = R"({"role":"user","content":[{"type":"tool_result","tool_use_id":"t"}]})";
+    const std::string own = R"({"type":"thinking","thinking":"x","signature":"sig"},)";
+    const std::string foreign = R"({"type":"thinking","thinking":"x","signature":"other"},)";
+
+    EXPECT_EQ(why(ask + said(own + call) + result, budget), "");
+    EXPECT_TRUE(why(ask + said(foreign + call) + result, budget).starts_with("messages.1.content.0: Invalid `signature`"));
+    EXPECT_TRUE(why(ask + said(R"({"type":"redacted_thinking","data":"d"})") + ask + result, "")
+                    .starts_with("messages.1.content.0: Invalid `data`"));
+    EXPECT_TRUE(why(ask + said(call) + result, budget).starts_with("messages.1.content.0.type: Expected `thinking`"));
+    EXPECT_EQ(why(ask + said(call) + result, R"(,"thinking":{"type":"adaptive"})"), "");
+    EXPECT_EQ(why(ask + said(call) + result + "," + ask.substr(0, ask.size() - 1), budget), "") << "the turn is over";
+    EXPECT_TRUE(why(ask.substr(0, ask.size() - 1), R"(,"context_management":{"edits":[{"type":"clear_thinking_20251015"}]})")
+                    .starts_with("context_management.edits.0"));
 }
 
 TEST(AnthropicRequest, ReadsModelAndStream) {
