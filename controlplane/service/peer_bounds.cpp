@@ -19,7 +19,7 @@ constexpr int kRecordsMax = 8;        // of one look-up
 constexpr int kSignalsMax = 200;      // of one report, as the protocol says
 constexpr int kProvidersMax = 1'024;  // as many as a data plane has slots for
 constexpr std::size_t kDigestBytes = 32;
-// Nobody counts this far, and the sum over a thousand processes still fits.
+// Nobody counts this far, and the sum over ten thousand processes still fits.
 constexpr std::uint64_t kCountMax = std::uint64_t{1} << 48;
 
 template <class List>
