@@ -275,12 +275,12 @@ TEST(YamlEdit, RefusesToHideOrToRemoveWhatAMergeBrings) {
     EXPECT_TRUE(refused(set_target(edit, {"*opus*", "b", {}, 2, {}})));
     EXPECT_TRUE(refused(remove_target(edit, "*opus*", "")));
     EXPECT_TRUE(refused(remove_target(edit, "*opus*", "a")));
-    EXPECT_TRUE(refused(update_provider(edit, "b", {{"type", text_scalar("x")}, {"proxy", {}}})));
-    EXPECT_TRUE(refused(update_provider(edit, "b", {{"weight", {}}})));
+    EXPECT_TRUE(refused(update_provider(edit, "b", {{"type", text_scalar("x")}, {"proxy", std::nullopt}})));
+    EXPECT_TRUE(refused(update_provider(edit, "b", {{"weight", std::nullopt}})));
     EXPECT_EQ(finished(edit), kMerged) << "refused as a whole";
 
     // What is set in the map itself wins, and what a merge says is read.
-    EXPECT_TRUE(update_provider(edit, "b", {{"weight", plain_scalar("3")}, {"timeouts", {}}}));
+    EXPECT_TRUE(update_provider(edit, "b", {{"weight", plain_scalar("3")}, {"timeouts", std::nullopt}}));
     EXPECT_TRUE(set_target(edit, {"*", "a", {}, 5, {}}));
     EXPECT_TRUE(set_target(edit, {"new", "b", {}, 1, {}}));
     Result<YamlTree> tree = parse_yaml_tree(finished(edit));
