@@ -28,7 +28,7 @@ net::awaitable<Result<Models>> fetch_models(
 
     ReadTimes times;
     times.total = until;
-    UpstreamResponse response({std::move(stream), steady_now(), false}, worker.buffers, times);
+    UpstreamResponse response({std::move(stream), steady_now()}, worker.buffers, times);
     response.await_head();
     ReadStatus status = co_await response.read_head();
     if (status.kind == ReadStatus::Kind::kFailed) co_return invalid(status.detail);
