@@ -25,7 +25,7 @@ class ServedModels : public testing::Test {
     const Provider* provider(std::size_t at) const { return snapshot_.providers[at].get(); }
 
     void route(const std::string& pattern, std::vector<RouteTarget> targets) {
-        Route made{Glob(pattern), std::move(targets), 0};
+        Route made{Glob(pattern), std::move(targets), {}};
         if (!made.pattern.has_star()) snapshot_.exact_routes[pattern] = snapshot_.routes.size();
         snapshot_.routes.push_back(std::move(made));
     }
