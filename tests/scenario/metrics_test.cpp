@@ -161,7 +161,7 @@ TEST_F(MetricsPages, NothingThatClientsChooseMakesANewSeries) {
     EXPECT_EQ(
         labels,
         (std::set<std::string>{
-            "failure", "id", "le", "outcome", "provider", "result", "source", "version"})
+            "encoding", "failure", "id", "le", "outcome", "provider", "result", "source", "version"})
     );
 }
 

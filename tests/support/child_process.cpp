@@ -34,6 +34,8 @@ ChildProcess::ChildProcess(
         &actions, 1, log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600
     );
     ::posix_spawn_file_actions_adddup2(&actions, 1, 2);
+    // Else it keeps listeners of the test's fake providers open, behind which nobody answers any more.
+    ::posix_spawn_file_actions_addclosefrom_np(&actions, 3);
     int failed = ::posix_spawn(&pid_, program.c_str(), &actions, nullptr, argv.data(), envp.data());
     ::posix_spawn_file_actions_destroy(&actions);
     if (failed != 0) {

@@ -195,7 +195,7 @@ TEST_F(PagesTest, MetricsTellHowWhatIsPublishedArrives) {
         *message.mutable_nack()->mutable_rejected() = update.version();
         message.mutable_nack()->set_code(v1::NACK_CODE_INVALID);
     });
-    text = metrics_text(*plane_, unix_now() + 5'000);
+    text = metrics_text(*plane_, unix_now() + 5'900);
     EXPECT_NE(text.find("balancer_cp_updates_refused_total 1\n"), std::string::npos) << text;
     EXPECT_NE(text.find("balancer_cp_data_planes_in_sync 0\n"), std::string::npos) << text;
     EXPECT_NE(text.find("balancer_cp_data_planes_lag_seconds 5"), std::string::npos) << text;
