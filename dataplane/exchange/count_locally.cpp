@@ -14,15 +14,6 @@ namespace {
 // How soon the thread that counts hears of a client that has gone.
 constexpr Milliseconds kLook{50};
 
-LocalFailure cannot_count(unsigned status, std::string type, std::string message) {
-    wire::LocalError error;
-    error.status = status;
-    error.type = std::move(type);
-    error.message = std::move(message);
-    error.retry = false;
-    return {Outcome::kBadRequest, std::move(error)};
-}
-
 }  // namespace
 
 // Of the candidate that would have got the message, if there was one.
@@ -52,10 +43,10 @@ net::awaitable<void> Exchange::count_locally(const tokens::Encoding& encoding) {
     if (!result) {
         const Error& error = result.error();
         if (error.code == boost::system::errc::not_enough_memory) {
-            co_return co_await fail(cannot_count(503, "overloaded_error", "There is no memory to count with: " + error.text()));
+            co_return co_await fail(refusal(503, "overloaded_error", "There is no memory to count with: " + error.text()));
         }
         bool malformed = !wire::convert::is_not_capable(error);
-        co_return co_await fail(cannot_count(
+        co_return co_await fail(refusal(
             malformed ? 400 : 501, malformed ? "invalid_request_error" : "not_supported_error",
             malformed ? error.text() : "No provider counts this request's tokens, and " + error.text() + "."
         ));

@@ -94,7 +94,7 @@ net::awaitable<void> Exchange::serve() {
     bool asks_provider = operation_ == Operation::kMessages || operation_ == Operation::kChatCompletions ||
                          operation_ == Operation::kCountTokens;
     if (!asks_provider) co_return co_await serve_page();
-    Refusal unread = co_await read_body();
+    Refusal unread = co_await read_body(settings().body_bytes);
     if (client_gone_) co_return;
     if (unread) co_return co_await fail(*std::move(unread));
     if (Refusal refused = inspect()) co_return co_await fail(*std::move(refused));

@@ -32,6 +32,9 @@ struct LocalFailure {
     wire::LocalError error;
 };
 
+// The request is at fault, and no retry changes that.
+LocalFailure refusal(unsigned status, std::string type, std::string message);
+
 // Lives on one worker for one request; run() is called once. `head` points into `input`, which holds the head's bytes
 // and perhaps more; when run() has returned, `input` holds only bytes of the next request.
 class Exchange {
@@ -96,9 +99,9 @@ class Exchange {
     Refusal authenticate();
 
     // read_body.cpp
-    boost::asio::awaitable<Refusal> read_body();
+    boost::asio::awaitable<Refusal> read_body(std::uint64_t bytes_max);
     boost::asio::awaitable<Refusal> read_sized_body();
-    boost::asio::awaitable<Refusal> read_chunked_body();
+    boost::asio::awaitable<Refusal> read_chunked_body(std::uint64_t bytes_max);
     Refusal admit(std::uint64_t bytes);
     void charge(std::uint64_t bytes);
     void drop_outgoing();

@@ -22,15 +22,6 @@ bool wants_openai(const wire::RequestHead& head) {
            wire::find_field(head.fields, "authorization");
 }
 
-LocalFailure refusal(unsigned status, std::string type, std::string message) {
-    wire::LocalError error;
-    error.status = status;
-    error.type = std::move(type);
-    error.message = std::move(message);
-    error.retry = false;
-    return {Outcome::kBadRequest, std::move(error)};
-}
-
 }  // namespace
 
 net::awaitable<void> Exchange::serve_models() {

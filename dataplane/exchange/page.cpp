@@ -1,6 +1,8 @@
 // The client port's own pages, and management paths that the control plane answers.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/log.hpp"
 #include "base/net.hpp"
 #include "dataplane/exchange/elsewhere.hpp"
@@ -9,16 +11,7 @@
 namespace balancer::dataplane {
 namespace {
 
-constexpr std::size_t kManagementBodyMax = 1U << 20;
-
-LocalFailure page_error(unsigned status, std::string type, std::string message) {
-    wire::LocalError error;
-    error.status = status;
-    error.type = std::move(type);
-    error.message = std::move(message);
-    error.retry = false;
-    return {Outcome::kBadRequest, std::move(error)};
-}
+constexpr std::uint64_t kManagementBodyMax = 1U << 20;
 
 std::size_t count_healthy(const Snapshot& snapshot, const HealthView& health) {
     std::size_t healthy = 0;
@@ -53,9 +46,9 @@ net::awaitable<void> Exchange::serve_page() {
     }
     if (operation_ == Operation::kManagement) co_return co_await relay_to_control_plane();
     if (head_.path == "/v1/messages" || format_ == wire::Format::kOpenai) {
-        co_return co_await fail(page_error(405, "invalid_request_error", fmt::format("{} takes POST.", head_.path)));
+        co_return co_await fail(refusal(405, "invalid_request_error", fmt::format("{} takes POST.", head_.path)));
     }
-    co_return co_await fail(page_error(
+    co_return co_await fail(refusal(
         404,
         "not_found_error",
         fmt::format("The balancer does not serve {} {}.", head_.method, head_.path.substr(0, 200))
@@ -63,10 +56,7 @@ net::awaitable<void> Exchange::serve_page() {
 }
 
 net::awaitable<void> Exchange::relay_to_control_plane() {
-    if (head_.framing == wire::Framing::kLength && head_.content_length > kManagementBodyMax) {
-        co_return co_await fail(*too_large(kManagementBodyMax));
-    }
-    Refusal unread = co_await read_body();
+    Refusal unread = co_await read_body(std::min(kManagementBodyMax, settings().body_bytes));
     if (client_gone_) co_return;
     if (unread) co_return co_await fail(*std::move(unread));
 
@@ -88,7 +78,7 @@ net::awaitable<void> Exchange::relay_to_control_plane() {
         if (!answer.allow.empty()) lines = "allow: " + answer.allow + "\r\n";
         co_return co_await reply(answer.status, answer.content_type, answer.body, lines);
     }
-    LocalFailure failure = page_error(
+    LocalFailure failure = refusal(
         503, "api_error", "This page is the control plane's, and " + answer.body
     );
     failure.error.code = "CONTROL_PLANE_UNAVAILABLE";

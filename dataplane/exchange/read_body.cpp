@@ -14,26 +14,21 @@ namespace {
 
 constexpr std::size_t kChunkedRead = 64U << 10;
 
-LocalFailure malformed(std::string message) {
-    wire::LocalError error;
-    error.status = 400;
-    error.type = "invalid_request_error";
-    error.message = std::move(message);
-    error.retry = false;
-    return {Outcome::kBadRequest, std::move(error)};
-}
-
 }  // namespace
 
 Exchange::Refusal Exchange::too_large(std::uint64_t limit) const {
-    wire::LocalError error;
-    error.status = 413;
-    error.type = "request_too_large";
-    error.message = fmt::format(
-        "The request body is larger than {} bytes, the balancer's limits.body_bytes.", limit
+    bool configured = limit == settings().body_bytes;
+    LocalFailure failure = refusal(
+        413,
+        "request_too_large",
+        fmt::format(
+            "The request body is larger than {} bytes, {}.",
+            limit,
+            configured ? "the balancer's limits.body_bytes" : "the most that this page takes"
+        )
     );
-    error.retry = false;
-    return LocalFailure{Outcome::kTooLarge, std::move(error)};
+    failure.outcome = Outcome::kTooLarge;
+    return failure;
 }
 
 // Counts `bytes` more against this worker's share of the data plane's budget.
@@ -85,10 +80,10 @@ net::awaitable<IoResult> Exchange::receive(char* data, std::size_t size) {
     co_return got;
 }
 
-net::awaitable<Exchange::Refusal> Exchange::read_body() {
+net::awaitable<Exchange::Refusal> Exchange::read_body(std::uint64_t bytes_max) {
     if (head_.framing == wire::Framing::kNone) co_return Refusal();
-    if (head_.framing == wire::Framing::kLength && head_.content_length > settings().body_bytes) {
-        co_return too_large(settings().body_bytes);
+    if (head_.framing == wire::Framing::kLength && head_.content_length > bytes_max) {
+        co_return too_large(bytes_max);
     }
     if (head_.framing == wire::Framing::kLength) {
         Refusal refused = admit(head_.content_length + wire::kBodyPadding);
@@ -105,7 +100,7 @@ net::awaitable<Exchange::Refusal> Exchange::read_body() {
     if (head_.framing == wire::Framing::kLength) {
         refused = co_await read_sized_body();
     } else {
-        refused = co_await read_chunked_body();
+        refused = co_await read_chunked_body(bytes_max);
     }
     if (client_gone_) record_.outcome = Outcome::kDownstreamDisconnect;
     record_.bytes_in = body_.size();
@@ -129,7 +124,7 @@ net::awaitable<Exchange::Refusal> Exchange::read_sized_body() {
     co_return Refusal();
 }
 
-net::awaitable<Exchange::Refusal> Exchange::read_chunked_body() {
+net::awaitable<Exchange::Refusal> Exchange::read_chunked_body(std::uint64_t bytes_max) {
     wire::ChunkDecoder chunks;
     std::size_t raw = input_.size() - input_used_;
     body_ = worker_.buffers.take(std::max(kChunkedRead, raw + wire::kBodyPadding));
@@ -138,9 +133,9 @@ net::awaitable<Exchange::Refusal> Exchange::read_chunked_body() {
     for (;;) {
         wire::ChunkDecoder::Step step = chunks.decode(body_.data() + body_.size(), raw);
         if (step.state == wire::ChunkDecoder::State::kBad) {
-            co_return malformed("The chunked request body is malformed.");
+            co_return refusal(400, "invalid_request_error", "The chunked request body is malformed.");
         }
-        if (body_.size() + step.body > settings().body_bytes) co_return too_large(settings().body_bytes);
+        if (body_.size() + step.body > bytes_max) co_return too_large(bytes_max);
         std::uint64_t held = body_.size() + step.body + wire::kBodyPadding;
         if (held > body_admitted_) {
             Refusal refused = admit(held - body_admitted_);

@@ -12,6 +12,15 @@ namespace balancer::dataplane {
 
 using wire::Framing;
 
+LocalFailure refusal(unsigned status, std::string type, std::string message) {
+    wire::LocalError error;
+    error.status = status;
+    error.type = std::move(type);
+    error.message = std::move(message);
+    error.retry = false;
+    return {Outcome::kBadRequest, std::move(error)};
+}
+
 wire::OwnHeaders Exchange::own_headers() const {
     return {record_.request_id, record_.provider, wants_close()};
 }

@@ -46,6 +46,19 @@ class BodyLimit : public testing::Test {
     )};
 };
 
+// What goes on to the control plane is bounded by itself, whatever its framing.
+TEST(ManagementBody, IsAMebibyteAtMost) {
+    FakeProvider provider;
+    Fleet fleet(to_yaml({{{"main", provider.base_url()}}}));
+    for (std::string request : {sized(kMiB + 1), chunked(kMiB + 1)}) {
+        SCOPED_TRACE(request.substr(66, 30));
+        request.replace(request.find("/v1/messages"), 12, "/providers/reload");
+        RawResponse answer = exchange_raw(fleet.port(), request);
+        EXPECT_EQ(answer.status, 413u);
+        EXPECT_NE(answer.body.find("1048576 bytes, the most that this page takes"), std::string::npos) << answer.body;
+    }
+}
+
 TEST_F(BodyLimit, ABodyThatIsTooLargeGets413WhileItIsStillBeingSent) {
     for (const std::string& request :
          {sized(kMiB + 1), sized(12 * kMiB), chunked(kMiB + 1), chunked(12 * kMiB)}) {
