@@ -6,7 +6,7 @@
 #include <sstream>
 #include <thread>
 
-#include "cli/run.hpp"
+#include "tests/scenario/balancerctl.hpp"
 #include "tests/scenario/fleet.hpp"
 
 namespace balancer::tests {
@@ -58,21 +58,12 @@ class Events : public testing::Test {
     }
 
     static Said ctl(const Fleet& fleet, std::vector<std::string> words, Shared& shared) {
-        std::string token_file = (fleet.control_plane_dir() / "admin.token").string();
-        words.insert(
-            words.begin(),
-            {"balancerctl",
-             "--server",
-             fleet.control_plane_addresses().grpc,
-             "--token-file",
-             token_file}
-        );
-        std::vector<const char*> argv;
-        for (const std::string& word : words) argv.push_back(word.c_str());
         std::ostream out(&shared);
         std::ostringstream err;
         Said said;
-        said.code = cli::run(static_cast<int>(argv.size()), argv.data(), out, err);
+        said.code = balancerctl(
+            fleet.control_plane_addresses().grpc, fleet.control_plane_dir(), std::move(words), out, err
+        );
         said.out = shared.str();
         said.err = err.str();
         return said;

@@ -5,7 +5,7 @@
 #include <sstream>
 #include <thread>
 
-#include "cli/run.hpp"
+#include "tests/scenario/balancerctl.hpp"
 #include "tests/scenario/data_plane_process.hpp"
 #include "tests/scenario/requests.hpp"
 
@@ -18,15 +18,10 @@ class Explain : public testing::Test {
   protected:
     // Its exit code; what it says is in said_.
     int ctl(const Fleet& fleet, std::vector<std::string> words) {
-        std::string token = (fleet.control_plane_dir() / "admin.token").string();
-        std::vector<std::string> all = {
-            "balancerctl", "--server", fleet.control_plane_addresses().grpc, "--token-file", token};
-        all.insert(all.end(), words.begin(), words.end());
-        std::vector<const char*> argv;
-        for (const std::string& word : all) argv.push_back(word.c_str());
         std::ostringstream out;
-        std::istringstream in;
-        int code = cli::run(static_cast<int>(argv.size()), argv.data(), out, out, cli::Color::kOff, in);
+        int code = balancerctl(
+            fleet.control_plane_addresses().grpc, fleet.control_plane_dir(), std::move(words), out, out
+        );
         said_ = out.str();
         return code;
     }

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "cli/run.hpp"
+#include "tests/scenario/balancerctl.hpp"
 #include "tests/scenario/fleet.hpp"
 #include "tests/scenario/readings.hpp"
 
@@ -21,21 +21,11 @@ class LiveChanges : public testing::Test {
     }
 
     int ctl(std::vector<std::string> words, const std::string& input = {}) {
-        std::vector<std::string> all = {
-            "balancerctl",
-            "--server",
-            fleet_->control_plane_addresses().grpc,
-            "--token-file",
-            (fleet_->folder() / "control-plane" / "admin.token").string(),
-        };
-        all.insert(all.end(), words.begin(), words.end());
-        std::vector<const char*> argv;
-        for (const std::string& word : all) argv.push_back(word.c_str());
         std::ostringstream out;
         std::ostringstream err;
-        std::istringstream in(input);
-        int code =
-            cli::run(static_cast<int>(argv.size()), argv.data(), out, err, cli::Color::kOff, in);
+        int code = balancerctl(
+            fleet_->control_plane_addresses().grpc, fleet_->control_plane_dir(), std::move(words), out, err, input
+        );
         said_ = out.str() + err.str();
         EXPECT_EQ(said_.find("sk-test-key"), std::string::npos) << said_;
         return code;

@@ -9,7 +9,7 @@
 #include <stdexcept>
 
 #include "base/file.hpp"
-#include "cli/run.hpp"
+#include "tests/scenario/balancerctl.hpp"
 
 namespace balancer::tests {
 namespace {
@@ -159,14 +159,8 @@ RawResponse ProcessFleet::ask(const ClaudeCodeRequest& request, std::size_t inde
 }
 
 int ProcessFleet::ctl(std::vector<std::string> words, std::string& said) const {
-    std::string token = (folder_ / "control-plane" / "admin.token").string();
-    std::vector<std::string> all = {"balancerctl", "--server", grpc_, "--token-file", token};
-    all.insert(all.end(), words.begin(), words.end());
-    std::vector<const char*> argv;
-    for (const std::string& word : all) argv.push_back(word.c_str());
     std::ostringstream out;
-    std::istringstream in;
-    int code = cli::run(static_cast<int>(argv.size()), argv.data(), out, out, cli::Color::kOff, in);
+    int code = balancerctl(grpc_, folder_ / "control-plane", std::move(words), out, out);
     said = out.str();
     return code;
 }

@@ -6,7 +6,7 @@
 #include <sstream>
 #include <thread>
 
-#include "cli/run.hpp"
+#include "tests/scenario/balancerctl.hpp"
 #include "tests/scenario/readings.hpp"
 
 namespace balancer::tests {
@@ -71,15 +71,9 @@ void Stress::changes_are_prompt_for(std::chrono::seconds time) {
 }
 
 int Stress::ctl(std::vector<std::string> words) {
-    std::string token_file = (fleet_.control_plane_dir() / "admin.token").string();
-    words.insert(
-        words.begin(), {"balancerctl", "--server", grpc_address(), "--token-file", token_file}
-    );
-    std::vector<const char*> argv;
-    for (const std::string& word : words) argv.push_back(word.c_str());
     std::ostringstream out;
     std::ostringstream err;
-    int code = cli::run(static_cast<int>(argv.size()), argv.data(), out, err);
+    int code = balancerctl(grpc_address(), fleet_.control_plane_dir(), std::move(words), out, err);
     said_ = out.str() + err.str();
     return code;
 }
