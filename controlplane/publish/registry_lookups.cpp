@@ -24,12 +24,9 @@ Result<void> Publisher::Registry::look_up(const std::string& request_id, LookupD
         const Roster::Row* row = roster_.find(subscription.dp_id());
         if (row == nullptr || row->subscription != id) continue;
         v1::AskedDataPlane& asked = lookup.asked[subscription.dp_id()];
-        if (subscription.look_up(nonce, request_id)) {
-            lookup.missing.insert(subscription.dp_id());
-            asked.set_why_not(fmt::format("no answer within {} ms", times_.lookup_max.count()));
-        } else {
-            asked.set_why_not("not asked, since it does not read what is sent to it");
-        }
+        subscription.look_up(nonce, request_id);
+        lookup.missing.insert(subscription.dp_id());
+        asked.set_why_not(fmt::format("no answer within {} ms", times_.lookup_max.count()));
     }
     lookup.timer = std::make_unique<boost::asio::steady_timer>(context_, times_.lookup_max);
     if (lookup.missing.empty()) lookup.timer->expires_after(Milliseconds(0));

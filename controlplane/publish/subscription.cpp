@@ -108,13 +108,11 @@ void Subscription::ping(v1::Ping ping) {
     stream_->send(std::move(message));
 }
 
-bool Subscription::look_up(std::uint64_t nonce, const std::string& request_id) {
-    if (stream_->busy()) return false;
+void Subscription::look_up(std::uint64_t nonce, const std::string& request_id) {
     v1::SyncResponse message;
     message.mutable_lookup()->set_nonce(nonce);
     message.mutable_lookup()->set_request_id(request_id);
     stream_->send(std::move(message));
-    return true;
 }
 
 void Subscription::goaway(v1::Goaway::Reason reason, Milliseconds retry_after, std::string detail) {
