@@ -189,12 +189,17 @@ void DataPlaneService::take_report(
     ReportCall& call, Reporter& reporter, const v1::ReportRequest& said
 ) {
     v1::ReportRequest report = said;
-    bound(report, unix_now());
+    const UnixMs now = unix_now();
+    reporter.clock.heard(report.sent_at_ms(), now);
+    bound(report, now, reporter.clock.behind());
     if (!is_data_plane_id(report.dp_id()) || !is_data_plane_id(report.instance_id())) {
         call.finish(bad_id("the ids of a report"));
         return;
     }
-    if (reporter.dp_id.empty()) reporter = {report.dp_id(), report.instance_id()};
+    if (reporter.dp_id.empty()) {
+        reporter.dp_id = report.dp_id();
+        reporter.instance_id = report.instance_id();
+    }
     if (report.dp_id() != reporter.dp_id || report.instance_id() != reporter.instance_id) {
         call.finish(
             {grpc::StatusCode::INVALID_ARGUMENT, "a Report call speaks for one data plane"}

@@ -12,6 +12,7 @@
 #include "base/clock.hpp"
 #include "base/log.hpp"
 #include "controlplane/publish/publisher.hpp"
+#include "controlplane/service/peer_clock.hpp"
 #include "controlplane/service/report_ledger.hpp"
 #include "controlplane/service/server_stream.hpp"
 
@@ -63,13 +64,14 @@ class DataPlaneService final : public v1::DataPlane::CallbackService {
     using SyncCall = ServerStream<v1::SyncRequest, v1::SyncResponse>;
     using ReportCall = ServerStream<v1::ReportRequest, v1::ReportResponse>;
 
-    // OK, or why this call is not served.
     // Whose reports a call carries: whose its first one is.
     struct Reporter {
         std::string dp_id;
         std::string instance_id;
+        PeerClock clock;
     };
 
+    // OK, or why this call is not served.
     grpc::Status admit(const grpc::CallbackServerContext& context);
     void note_refusal(const std::string& peer);
     void take_report(ReportCall& call, Reporter& reporter, const v1::ReportRequest& said);

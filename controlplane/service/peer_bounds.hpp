@@ -13,8 +13,10 @@ namespace balancer::controlplane {
 void bound(v1::SyncRequest& request);
 
 // Signals and counters beyond what one report may carry are dropped, and counters that no process
-// can have counted; texts are cut. Times are brought to our clock; those that are ahead of it all the same are moved back
-// together, so that none is of the future and their order and lengths stay.
-void bound(v1::ReportRequest& report, UnixMs now);
+// can have counted; texts are cut. Times are brought to our clock; those that are ahead of it all
+// the same are moved back together, so that none is of the future and their order and lengths stay.
+// The beginnings of successes are moved forwards by no more than the sender's clock is known to be
+// `behind` (PeerClock).
+void bound(v1::ReportRequest& report, UnixMs now, Milliseconds behind = Milliseconds(0));
 
 }  // namespace balancer::controlplane

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "controlplane/publish/token_bucket.hpp"
+#include "controlplane/service/peer_clock.hpp"
 #include "model/failure.hpp"
 
 namespace balancer::controlplane {
@@ -148,6 +149,57 @@ TEST(PeerBounds, BringTheTimesOfSignalsToOurClock) {
         EXPECT_EQ(signal.at_ms(), kNow - 10);
         EXPECT_EQ(signal.retry_at_ms(), kNow + 30'000);
     }
+}
+
+// A report that was 20 s on its way: the success in it began before the bench that opened meanwhile.
+TEST(PeerBounds, ASuccessThatComesLateDidNotBeginLate) {
+    constexpr UnixMs kNow = 1'700'000'000'000;
+    auto late = [] {
+        v1::ReportRequest report;
+        report.set_sent_at_ms(kNow - 20'000);
+        v1::Signal& success = *report.add_signals();
+        success.set_ok(true);
+        success.set_started_at_ms(kNow - 21'000);
+        success.set_at_ms(kNow - 20'500);
+        return report;
+    };
+    PeerClock clock;
+    v1::ReportRequest first = late();
+    clock.heard(first.sent_at_ms(), kNow);
+    bound(first, kNow, clock.behind());
+    EXPECT_EQ(first.signals(0).started_at_ms(), kNow - 21'000) << "the first on its call";
+    EXPECT_LE(first.signals(0).at_ms(), kNow);
+
+    PeerClock known;
+    for (UnixMs ago : {3'000, 2'000}) known.heard(kNow - 20'000 - ago, kNow - 20'000 - ago + 5);
+    v1::ReportRequest later = late();
+    known.heard(later.sent_at_ms(), kNow);
+    bound(later, kNow, known.behind());
+    EXPECT_EQ(later.signals(0).started_at_ms(), kNow - 21'000);
+}
+
+TEST(PeerBounds, AClockThatIsBehindIsKnownByItsSecondReport) {
+    constexpr UnixMs kNow = 1'700'000'000'000;
+    constexpr UnixMs kHour = 3'600'000;
+    PeerClock clock;
+    clock.heard(kNow - 2'000 - kHour, kNow - 2'000 + 30);
+    EXPECT_EQ(clock.behind(), Milliseconds(0));
+    clock.heard(kNow - kHour, kNow);
+    EXPECT_EQ(clock.behind(), Milliseconds(kHour));
+    v1::ReportRequest report;
+    report.set_sent_at_ms(kNow - kHour);
+    v1::Signal& success = *report.add_signals();
+    success.set_ok(true);
+    success.set_started_at_ms(kNow - kHour - 20);
+    success.set_at_ms(kNow - kHour - 10);
+    bound(report, kNow, clock.behind());
+    EXPECT_EQ(success.started_at_ms(), kNow - 20);
+    EXPECT_EQ(success.at_ms(), kNow - 10);
+    // Set right since: what was said before it counts no more.
+    clock.heard(kNow + 2'000, kNow + 2'001);
+    EXPECT_EQ(clock.behind(), Milliseconds(1));
+    for (int i = 0; i < 8; ++i) clock.heard(kNow + 2'000 - kHour, kNow + 2'000);
+    EXPECT_EQ(clock.behind(), Milliseconds(kHour));
 }
 
 TEST(PeerBounds, CutRecordsOfRequests) {
