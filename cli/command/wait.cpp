@@ -63,6 +63,17 @@ std::optional<Milliseconds> wait_time(const std::string& text) {
     return Milliseconds(static_cast<std::int64_t>(seconds * 1000));
 }
 
+void fill_acknowledged(v1::ListDataPlanesResponse& answer) {
+    auto& views = *answer.mutable_data_planes();
+    const bool told = std::any_of(views.begin(), views.end(), [](const v1::DataPlaneView& view) {
+        return view.has_acknowledged();
+    });
+    if (told) return;
+    for (v1::DataPlaneView& view : views) {
+        if (view.acknowledged_at_ms() != 0) *view.mutable_acknowledged() = view.applied();
+    }
+}
+
 WaitedPlane judge(const v1::DataPlaneView& view, const WaitGoal& goal, UnixMs now) {
     WaitedPlane plane{view.dp_id(), State::kDone, "has it"};
     if (!view.connected()) {
@@ -114,6 +125,7 @@ Result<WaitOutcome> wait_for_data_planes(
         auto answer =
             session.client.call(&v1::Admin::Stub::ListDataPlanes, v1::ListDataPlanesRequest());
         if (!answer) return answer.error();
+        fill_acknowledged(*answer);
         WaitOutcome outcome;
         bool open = false;
         for (const v1::DataPlaneView& view : answer->data_planes()) {

@@ -31,6 +31,10 @@ struct WaitOutcome {
     std::vector<WaitedPlane> data_planes;
 };
 
+// An older control plane tells that a data plane has acknowledged something, and calls it `applied`; one that knows
+// `acknowledged` is left alone.
+void fill_acknowledged(v1::ListDataPlanesResponse& answer);
+
 // How one data plane stands at `now`.
 WaitedPlane judge(const v1::DataPlaneView& view, const WaitGoal& goal, UnixMs now);
 

@@ -46,6 +46,26 @@ TEST(JudgeTest, WhatCountsIsWhatWasAcknowledged) {
     EXPECT_EQ(judge(view, goal, kNow).state, State::kNotConnected);
 }
 
+TEST(JudgeTest, AnOlderControlPlaneTellsInAppliedWhatWasAcknowledged) {
+    WaitGoal goal{version(4, 7), ""};
+    v1::ListDataPlanesResponse answer;
+    for (int i = 0; i < 2; ++i) *answer.add_data_planes() = connected();
+    v1::DataPlaneView& first = *answer.mutable_data_planes(0);
+    v1::DataPlaneView& second = *answer.mutable_data_planes(1);
+    *first.mutable_applied() = version(4, 7);
+    *second.mutable_applied() = version(4, 7);
+    first.set_acknowledged_at_ms(kNow);
+    fill_acknowledged(answer);
+    EXPECT_EQ(judge(first, goal, kNow).state, State::kDone);
+    EXPECT_EQ(judge(second, goal, kNow).state, State::kBehind) << "it has only said so in its Hello";
+    // A newer one is believed, whatever a row says that it holds.
+    *first.mutable_acknowledged() = version(4, 6);
+    second.set_acknowledged_at_ms(kNow);
+    fill_acknowledged(answer);
+    EXPECT_EQ(judge(first, goal, kNow).state, State::kBehind);
+    EXPECT_FALSE(second.has_acknowledged());
+}
+
 TEST(JudgeTest, ADrainIsDoneWhenACountOfTheNewVersionSaysSo) {
     WaitGoal goal{version(4, 7), "a"};
     v1::DataPlaneView view = connected();
