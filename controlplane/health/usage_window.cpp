@@ -20,8 +20,12 @@ Usage usage_of(const v1::Counters& counters) {
 }  // namespace
 
 void UsageWindow::set_providers(std::set<std::string, std::less<>> names) {
-    providers_ = std::move(names);
+    std::set<std::string, std::less<>> before = std::exchange(providers_, std::move(names));
     for (auto& [dp_id, process] : processes_) {
+        // A process that had it once goes on counting where it was.
+        for (const std::string& name : providers_) {
+            if (!before.contains(name)) process.by_provider[name].unknown_base = true;
+        }
         std::erase_if(process.by_provider, [this](const auto& item) {
             return !providers_.contains(item.first);
         });
@@ -44,7 +48,8 @@ void UsageWindow::take(
         if (!providers_.contains(told.provider())) continue;
         Series& series = process.by_provider[told.provider()];
         // Counters are told from the first use on.
-        if (known && series.samples.empty()) series.samples.push_back({process.heard, {}});
+        const bool from_zero = !std::exchange(series.unknown_base, false);
+        if (known && from_zero && series.samples.empty()) series.samples.push_back({process.heard, {}});
         append(series, usage_of(told), now);
     }
     process.heard = now;

@@ -19,7 +19,7 @@ struct Usage {
 };
 
 // A pure core; lives in the Merger. Counting begins with the first report of a process, whatever
-// its counters say by then.
+// its counters say by then, and again with the first that tells of a provider that was added since.
 class UsageWindow {
   public:
     static constexpr Milliseconds kLength{30'000};
@@ -57,6 +57,7 @@ class UsageWindow {
     struct Series {
         std::deque<Sample> samples;
         UnixMs last_use = 0;
+        bool unknown_base = false;  // the provider came later than the process: its first numbers are where it begins
     };
     struct Process {
         std::string instance_id;

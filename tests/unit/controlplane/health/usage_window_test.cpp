@@ -68,6 +68,32 @@ TEST_F(Window, AProviderThatIsNewInAKnownProcessCountsFromItsFirstUse) {
     EXPECT_EQ(attempts(kNow + 2'000), 8U);
 }
 
+// A roll-back of the configuration: the data plane never stopped counting.
+TEST_F(Window, AProviderThatComesBackIsNotAllThatItEverWas) {
+    tell(kNow, 0);
+    tell(kNow + 2'000, 1'000'000, 1'000'000);
+    usage_.set_providers({"b"});
+    usage_.take("dp-1", "x", {}, kNow + 4'000);
+    usage_.set_providers({"a", "b"});
+    tell(kNow + 6'000, 1'000'003, 1'000'000);
+    EXPECT_EQ(attempts(kNow + 6'000), 0U);
+    tell(kNow + 8'000, 1'000'008, 1'000'001);
+    EXPECT_EQ(attempts(kNow + 8'000), 5U);
+    EXPECT_EQ(usage_.recent("dp-1", "a", kNow + 8'000).failures, 1U);
+}
+
+TEST_F(Window, KeepsCountingWhenTheClockIsSet) {
+    UnixMs at = kNow;
+    tell(at, 0);
+    std::uint64_t total = 0;
+    for (std::int64_t step : {3'600'000LL, -7'200'000LL}) {
+        usage_.shift(Milliseconds(step));
+        at += step + 2'000;
+        tell(at, total += 10);
+        EXPECT_EQ(attempts(at), total) << "all of it is of the last seconds";
+    }
+}
+
 TEST_F(Window, ManyReportsInASecondCostOneSample) {
     tell(kNow, 0);
     for (int i = 1; i <= 1'000; ++i) tell(kNow + i, static_cast<std::uint64_t>(i));
