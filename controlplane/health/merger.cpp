@@ -71,6 +71,7 @@ void Merger::configure(const v1::ConfigSection& config, UnixMs now) {
         kept.insert_or_assign(provider.name(), std::move(entry));
     }
     entries_ = std::move(kept);
+    totals_.set_providers(names);
     usage_.set_providers(std::move(names));
     each_place([&](Place place) {
         CircuitState from = place.fleet.circuit.state();

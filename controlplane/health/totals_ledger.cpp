@@ -1,6 +1,7 @@
 #include "controlplane/health/totals_ledger.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace balancer::controlplane {
 namespace {
@@ -25,6 +26,16 @@ void raise(v1::ProviderTotals& known, const v1::Counters& told) {
 
 }  // namespace
 
+void TotalsLedger::set_providers(std::set<std::string, std::less<>> names) {
+    providers_ = std::move(names);
+    auto gone = [this](const auto& item) { return !providers_.contains(item.first); };
+    std::erase_if(folded_, gone);
+    for (auto& [key, process] : processes_) {
+        std::erase_if(process.totals, gone);
+        std::erase_if(process.folded, gone);
+    }
+}
+
 void TotalsLedger::take(
     std::string_view dp_id,
     std::string_view instance_id,
@@ -41,10 +52,7 @@ void TotalsLedger::take(
     Process& process = known->second;
     process.heard = ++clock_;
     for (const v1::Counters& told : counters) {
-        bool room = process.totals.size() < kProvidersMax;
-        if (room || process.totals.contains(told.provider())) {
-            raise(process.totals[told.provider()], told);
-        }
+        if (providers_.contains(told.provider())) raise(process.totals[told.provider()], told);
     }
     if (returns) process.folded = process.totals;
 }
@@ -63,10 +71,7 @@ void TotalsLedger::fold_oldest() {
         return a.second.heard < b.second.heard;
     });
     for (const auto& [provider, totals] : oldest->second.totals) {
-        bool known = folded_.contains(provider);
-        if (known || folded_.size() < kProvidersMax) {
-            add(folded_[provider], oldest->second.beyond_folded(provider));
-        }
+        add(folded_[provider], oldest->second.beyond_folded(provider));
     }
     remember_folded(oldest->first);
     processes_.erase(oldest);

@@ -22,7 +22,10 @@ class TotalsLedger {
   public:
     // More than can be connected at once (Registry::kStreamsMax), so that who is folded has gone.
     static constexpr std::size_t kProcessesMax = 10'000;
-    static constexpr std::size_t kProvidersMax = 1024;  // names that one process may tell of
+
+    // Those there are: of others nothing is kept, since names are a peer's to make up. One that comes
+    // back has what the processes that still run have counted of it.
+    void set_providers(std::set<std::string, std::less<>> names);
 
     void take(
         std::string_view dp_id,
@@ -46,6 +49,7 @@ class TotalsLedger {
     void fold_oldest();
     void remember_folded(const Key& key);
 
+    std::set<std::string, std::less<>> providers_;
     std::map<Key, Process> processes_;
     ByProvider folded_;
     std::set<Key> folded_processes_;  // the last kProcessesMax

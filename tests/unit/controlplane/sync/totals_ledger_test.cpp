@@ -10,6 +10,7 @@ namespace {
 
 TEST(TotalsLedgerTest, SumsCountersOverProcessesAndTakesRepeatsOnce) {
     TotalsLedger ledger;
+    ledger.set_providers({"a"});
     auto told = [](std::uint64_t attempts, std::uint64_t overloaded) {
         google::protobuf::RepeatedPtrField<v1::Counters> counters;
         v1::Counters& item = *counters.Add();
@@ -31,6 +32,7 @@ TEST(TotalsLedgerTest, SumsCountersOverProcessesAndTakesRepeatsOnce) {
 
 TEST(TotalsLedgerTest, LosesNoCountsWhenTooManyProcessesAreKnown) {
     TotalsLedger ledger;
+    ledger.set_providers({"a"});
     google::protobuf::RepeatedPtrField<v1::Counters> one;
     one.Add()->set_provider("a");
     one.Mutable(0)->set_attempts(1);
@@ -46,6 +48,26 @@ TEST(TotalsLedgerTest, LosesNoCountsWhenTooManyProcessesAreKnown) {
     one.Mutable(0)->set_attempts(7);
     ledger.take("dp", "instance-0", one);
     EXPECT_EQ(ledger.totals("a").attempts(), processes + 6);
+}
+
+TEST(TotalsLedgerTest, KeepsNothingOfProvidersThatThereAreNot) {
+    TotalsLedger ledger;
+    ledger.set_providers({"a"});
+    google::protobuf::RepeatedPtrField<v1::Counters> counters;
+    for (const char* name : {"a", "invented"}) {
+        counters.Add()->set_provider(name);
+        counters.rbegin()->set_attempts(5);
+    }
+    ledger.take("dp-1", "x", counters);
+    ledger.take("dp-2", "gone", counters);
+    // What was kept of them would be seen as soon as there were such a provider.
+    ledger.set_providers({"b", "invented"});
+    EXPECT_EQ(ledger.totals("invented").attempts(), 0U);
+    EXPECT_EQ(ledger.totals("a").attempts(), 0U);
+    ledger.set_providers({"a", "b"});
+    counters.Mutable(0)->set_attempts(7);
+    ledger.take("dp-1", "x", counters);
+    EXPECT_EQ(ledger.totals("a").attempts(), 7U);
 }
 
 TEST(ReportLedgerTest, TakesEachNumberOfAProcessOnce) {
