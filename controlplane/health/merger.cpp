@@ -80,13 +80,17 @@ void Merger::configure(const v1::ConfigSection& config, UnixMs now) {
         if (refusal.empty()) return;
         // Spared, and not well: what was held against it stands as long as its bench would have.
         bool open = from == CircuitState::kOpen;
-        place.fleet.account_until = open ? place.fleet.circuit.until()
-                                         : now + std::min(policy_.failure_cooldown, kBenchMax).count();
+        place.fleet.account_until = open ? place.fleet.circuit.until() : spared_while_half_open(now);
         place.fleet.circuit.close(now);
         place.fleet.probes.clear();
         place.fleet.spared_for = std::move(refusal);
         changed(place, from, now);
     });
+}
+
+// One that should be tried by a single request only is in use all the same: until when that is held against it.
+UnixMs Merger::spared_while_half_open(UnixMs now) const {
+    return now + std::min(policy_.failure_cooldown, kBenchMax).count();
 }
 
 bool Merger::set_members(std::vector<Member> members) {
@@ -224,11 +228,15 @@ void Merger::restore(const std::vector<AccountHold>& holds, UnixMs now) {
         FleetCircuit& fleet = place->fleet;
         fleet.about_the_account = true;
         fleet.why = hold.why;
-        fleet.spared_for = keep_in_use(*place, true);
-        if (fleet.spared()) continue;
-        CircuitState from = fleet.circuit.state();
+        fleet.evidence_from = now;
         // The clock may have been set back meanwhile: not longer than any bench is.
         UnixMs until = std::min(hold.until, now + std::max(kBenchMax, policy_.failure_cooldown).count());
+        fleet.spared_for = keep_in_use(*place, true);
+        if (fleet.spared()) {
+            fleet.account_until = until > now ? until : spared_while_half_open(now);
+            continue;
+        }
+        CircuitState from = fleet.circuit.state();
         if (until > now) {
             fleet.circuit.hold(now, until);
         } else {
@@ -272,6 +280,8 @@ bool Merger::probe_ended(std::string_view dp_id, const AttemptOutcome& outcome, 
     fleet.why = fmt::format("the probe of {} failed: {}", dp_id, describe(plain));
     fleet.probes.clear();
     CircuitState from = fleet.circuit.state();
+    // What the provider had said of the account stands, unless it says something else of it.
+    fleet.about_the_account = fleet.about_the_account || benches_at_once(plain);
     fleet.circuit.open(policy_, chance_(), now, benches_at_once(plain) ? plain.retry_at : 0);
     changed(*probed, from, now);
     // It may also be about more: the whole provider, met by a model's probe.
@@ -293,9 +303,12 @@ bool Merger::went_well(
         proved(place, fmt::format("a request of {} went well", dp_id), now);
         return true;
     }
-    if (forgiven && fleet.spared()) {
+    // Of a hold that was restored nobody here has seen the failure.
+    const bool refuted = fleet.votes.empty() && fleet.account_until != 0 &&
+                         outcome.started_at >= fleet.evidence_from && weighs(dp_id);
+    if ((forgiven || refuted) && fleet.spared()) {
         fleet.account_until = 0;
-        review(place, now);
+        return review(place, now) || forgiven;
     }
     return forgiven;
 }

@@ -140,6 +140,7 @@ class Merger {
     void each_place(Visit visit);
     std::optional<Place> place_of(std::string_view provider, std::string_view model);
     bool make_room(Entry& entry);
+    UnixMs spared_while_half_open(UnixMs now) const;
 
     bool probe_ended(std::string_view dp_id, const AttemptOutcome& outcome, UnixMs now);
     bool went_well(Place place, std::string_view dp_id, const AttemptOutcome& outcome, UnixMs now);

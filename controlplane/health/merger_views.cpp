@@ -46,8 +46,13 @@ std::vector<AccountHold> Merger::holds() const {
                    const Entry& entry,
                    const std::string& model,
                    const FleetCircuit& fleet) {
-        if (!fleet.circuit.out() || !fleet.about_the_account) return;
-        holds.push_back({name, model, entry.etag, fleet.circuit.until(), fleet.why});
+        if (!fleet.about_the_account) return;
+        if (fleet.circuit.out()) {
+            holds.push_back({name, model, entry.etag, fleet.circuit.until(), fleet.why});
+        } else if (fleet.account_until != 0) {
+            // Spared: it is taken out as soon as somebody else can serve.
+            holds.push_back({name, model, entry.etag, fleet.account_until, fleet.why});
+        }
     };
     for (const auto& [name, entry] : entries_) {
         add(name, entry, {}, entry.whole);
