@@ -141,6 +141,7 @@ class ControlPlane {
     void log_circuits();
     void publish_standings();
     void keep_holds(bool at_once = false);
+    bool follow_members();
     UnixMs now();
     void arm_ticker();
     void apply_log_settings();
@@ -167,6 +168,7 @@ class ControlPlane {
     SteadyTime holds_kept_at_{};           // the last try
     bool holds_lost_ = false;              // the last try failed
     bool holds_restored_ = false;
+    std::uint64_t members_revision_ = 0;  // of whom the merger knows
 
     Revisions revisions_;
     v1::ConfigSection config_;  // the head revision with its overrides: what is published

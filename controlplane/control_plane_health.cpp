@@ -29,7 +29,7 @@ void ControlPlane::on_report(
     const std::string& dp_id, const std::string& instance_id, const v1::ReportRequest& report
 ) {
     UnixMs at = now();
-    bool changed = merger_.set_members(publisher_.members()) || clock_set_;
+    bool changed = follow_members() || clock_set_;
     for (const v1::Signal& signal : report.signals()) {
         ++tally_.signals_received;
         const v1::Provider* provider = find_provider(config_, signal.provider());
@@ -53,6 +53,13 @@ void ControlPlane::on_report(
     }
     merger_.counters(dp_id, instance_id, report.counters(), at);
     if (changed) publish_health_soon(fmt::format("report of {}", dp_id));
+}
+
+// Reports come by the hundred, data planes seldom.
+bool ControlPlane::follow_members() {
+    const std::uint64_t revision = publisher_.members_revision();
+    if (std::exchange(members_revision_, revision) == revision) return false;
+    return merger_.set_members(publisher_.members());
 }
 
 void ControlPlane::publish_health_soon(const std::string& cause) {
@@ -177,7 +184,7 @@ void ControlPlane::publish_standings() {
 
 void ControlPlane::tick() {
     ticker_armed_ = false;
-    bool changed = merger_.set_members(publisher_.members());
+    bool changed = follow_members();
     changed = merger_.age(now()) || changed;
     publish_standings();
     keep_holds();

@@ -93,6 +93,10 @@ std::vector<Member> Publisher::members() const {
     return state_->registry.members();
 }
 
+std::uint64_t Publisher::members_revision() const {
+    return state_->registry.members_revision();
+}
+
 const FleetTally& Publisher::tally() const {
     return state_->registry.tally();
 }

@@ -77,6 +77,9 @@ class Publisher {
     // Those connected now.
     std::vector<Member> members() const;
 
+    // Grows when members() may be others than before.
+    std::uint64_t members_revision() const;
+
     const FleetTally& tally() const;
 
     // What the fleet thinks of some of them; each that it changes for is told at once.

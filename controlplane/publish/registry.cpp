@@ -60,6 +60,8 @@ void Publisher::Registry::received(Id id, const v1::SyncRequest& request) {
         *row.view.mutable_heard_version() = request.heartbeat().applied();
         row.view.set_in_flight(request.heartbeat().in_flight());
         *row.view.mutable_in_flight_at() = request.heartbeat().in_flight_at();
+        const bool was_ready = row.view.ready() || !row.heartbeat_seen;
+        if (was_ready != request.heartbeat().ready()) ++members_revision_;
         row.view.set_ready(request.heartbeat().ready());
         row.heartbeat_seen = true;
     }
@@ -127,6 +129,7 @@ void Publisher::Registry::mark_gone(Id id, const Subscription& subscription, std
     Roster::Row* row = roster_.find(subscription.dp_id());
     if (!subscription.greeted() || row == nullptr || row->subscription != id) return;
     row->subscription.reset();
+    ++members_revision_;
     row->gone_at = steady_now();
     row->view.set_gone_at_ms(unix_now());
     row->view.set_gone_reason(std::string(why));

@@ -75,6 +75,9 @@ class Publisher::Registry {
 
     std::vector<v1::DataPlaneView> rows() const;
     std::vector<Member> members() const;
+
+    // Grows when members() may be others than before.
+    std::uint64_t members_revision() const { return members_revision_; }
     const FleetTally& tally() const { return tally_; }
     void set_standings(const Standings& standings);
 
@@ -117,6 +120,7 @@ class Publisher::Registry {
     Standings standings_;
     FleetTally tally_;
     Id last_id_ = 0;
+    std::uint64_t members_revision_ = 1;
     bool shutting_down_ = false;
     TokenBucket streams_{kStreamBurst, kStreamsPerSecond};
     // Lines about who is refused before it has a row of its own.

@@ -189,6 +189,7 @@ void Publisher::Registry::take_place(Id id, Roster::Row& row, const v1::Hello& h
     row.view.set_last_nack(std::move(last_nack));
     row.view.set_last_nack_at_ms(last_nack_at);
     row.subscription = id;
+    ++members_revision_;
 }
 
 }  // namespace balancer::controlplane

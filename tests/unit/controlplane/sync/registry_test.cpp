@@ -1,4 +1,5 @@
 #include <thread>
+#include <utility>
 
 #include "controlplane/publish/roster.hpp"
 #include "registry_fixture.hpp"
@@ -388,6 +389,32 @@ TEST_F(RegistryTest, TheSameConfigurationIsPublishedAgainWhenItsEmptinessIsMeant
     acknowledge(peer);
     // Whoever comes later is told as well.
     EXPECT_TRUE(come(hello("dp-2")).stream->updates().back().may_be_empty());
+}
+
+TEST_F(RegistryTest, TellsWhenItsMembersMayBeOthers) {
+    publish("a");
+    std::uint64_t known = registry().members_revision();
+    auto news = [&] { return std::exchange(known, registry().members_revision()) != known; };
+    auto beat = [&](const Peer& peer, bool ready) {
+        v1::SyncRequest message;
+        message.mutable_heartbeat()->set_ready(ready);
+        registry().received(peer.id, message);
+    };
+    Peer first = come(hello("dp-1"));
+    EXPECT_TRUE(news());
+    acknowledge(first);
+    EXPECT_FALSE(news());
+    beat(first, true);
+    EXPECT_FALSE(news()) << "as it was taken to be";
+    beat(first, false);
+    EXPECT_TRUE(news());
+    beat(first, false);
+    EXPECT_FALSE(news());
+    Peer second = come(hello("dp-1", "i-2"));
+    EXPECT_TRUE(news()) << "another process under its name";
+    registry().closed(second.id);
+    EXPECT_TRUE(news());
+    EXPECT_TRUE(registry().members().empty());
 }
 
 }  // namespace
