@@ -38,6 +38,7 @@ ControlPlane::ControlPlane(
       ),
       ticker_(context),
       health_timer_(context),
+      hold_custody_(context, log, store),
       revisions_(store, options_.config_file, options_.environment) {}
 
 Result<void> ControlPlane::start(LoadedConfig loaded) {
@@ -57,7 +58,7 @@ Result<void> ControlPlane::start(LoadedConfig loaded) {
     }
     Result<std::vector<AccountHold>> holds = store_.holds();
     if (!holds) return holds.error();
-    holds_kept_ = *std::move(holds);
+    holds_to_restore_ = *std::move(holds);
     Result<void> in_force = put_in_force(std::get<Candidate>(*std::move(proposal)), "start");
     if (!in_force) return in_force;
     log_.emit(
@@ -84,6 +85,7 @@ void ControlPlane::stop() {
     stopped_ = true;
     ticker_.cancel();
     health_timer_.cancel();
+    hold_custody_.stop(merger_.holds());
 }
 
 ReloadOutcome ControlPlane::reload(std::string_view cause, const v1::ChangeContext& context) {
@@ -265,7 +267,10 @@ void ControlPlane::publish_running(const std::string& cause) {
     apply_log_settings();
     UnixMs at = now();
     merger_.configure(config_, at);
-    if (!std::exchange(holds_restored_, true)) merger_.restore(holds_kept_, at);
+    if (std::optional<std::vector<AccountHold>> holds = std::exchange(holds_to_restore_, std::nullopt)) {
+        merger_.restore(*holds, at);
+        hold_custody_.start(*std::move(holds));
+    }
     const Revision& head = revisions_.head();
     publisher_.publish_config(
         config_,

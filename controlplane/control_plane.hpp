@@ -6,6 +6,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <random>
 #include <string>
 #include <string_view>
@@ -18,6 +19,7 @@
 #include "base/result.hpp"
 #include "controlplane/config/load.hpp"
 #include "controlplane/health/merger.hpp"
+#include "controlplane/hold_custody.hpp"
 #include "controlplane/overrides.hpp"
 #include "controlplane/publish/publisher.hpp"
 #include "controlplane/revisions.hpp"
@@ -33,7 +35,7 @@ struct ReloadOutcome {
     std::vector<ConfigProblem> problems;  // when refused
 };
 
-// Lives on one io_context; every member runs there, none blocks but for the store's writes. The
+// Lives on one io_context; every member runs there, none blocks but for the store's writes of revisions. The
 // io_context, the log and the store outlive it.
 class ControlPlane {
   public:
@@ -60,7 +62,7 @@ class ControlPlane {
     // so does a head revision that is no good any more (is_bad_config).
     Result<void> start(LoadedConfig loaded);
 
-    // No timer runs after this.
+    // No timer runs after this. What providers have said of their accounts is on disk when this object is gone.
     void stop();
 
     // Reads the file again. A bad file changes nothing. `cause` is for people: "the file changed".
@@ -140,7 +142,6 @@ class ControlPlane {
     void publish_health_soon(const std::string& cause);
     void log_circuits();
     void publish_standings();
-    void keep_holds(bool at_once = false);
     bool follow_members();
     UnixMs now();
     void arm_ticker();
@@ -164,11 +165,9 @@ class ControlPlane {
     ClockWatch clock_;
     bool clock_set_ = false;  // since the last publication of health
 
-    std::vector<AccountHold> holds_kept_;  // as they stand in the store
-    SteadyTime holds_kept_at_{};           // the last try
-    bool holds_lost_ = false;              // the last try failed
-    bool holds_restored_ = false;
-    std::uint64_t members_revision_ = 0;  // of whom the merger knows
+    HoldCustody hold_custody_;
+    std::optional<std::vector<AccountHold>> holds_to_restore_;  // of the store, until the first configuration
+    std::uint64_t members_revision_ = 0;                        // of whom the merger knows
 
     Revisions revisions_;
     v1::ConfigSection config_;  // the head revision with its overrides: what is published

@@ -325,7 +325,7 @@ Result<v1::ChangeResponse> ControlPlane::reset_provider(const v1::ResetProviderR
         clean = clean && entry.failure_count() == 0 && entry.circuit() == v1::CIRCUIT_CLOSED;
     }
     if (!merger_.reset(request.name(), now())) return unknown_provider(request.name());
-    keep_holds(true);
+    hold_custody_.keep(merger_.holds(), HoldCustody::When::kAtOnce);
     // Published even when the fleet had nothing against it: a data plane may have, on its own.
     publish_health(fmt::format("'{}' reset by hand", request.name()));
     v1::ChangeResponse response;

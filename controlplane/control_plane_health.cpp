@@ -19,10 +19,6 @@ constexpr Milliseconds kTick{1'000};
 // each version goes to every data plane.
 constexpr Milliseconds kHealthGap{50};
 
-// Between two writes of holds: many limits may come and go in a second.
-constexpr Milliseconds kHoldsGap{1'000};
-constexpr Milliseconds kHoldsAgain{10'000};  // after one that failed
-
 }  // namespace
 
 void ControlPlane::on_report(
@@ -82,32 +78,9 @@ void ControlPlane::publish_health(const std::string& cause) {
     health_published_at_ = steady_now();
     clock_set_ = false;
     log_circuits();
-    // Before anybody acts on it, as far as the gap allows.
-    keep_holds();
+    hold_custody_.keep(merger_.holds());
     publisher_.publish_health(merger_.section(), cause);
     arm_ticker();
-}
-
-// What providers have said of their accounts outlives this process.
-void ControlPlane::keep_holds(bool at_once) {
-    std::vector<AccountHold> holds = merger_.holds();
-    if (holds == holds_kept_) return;
-    Milliseconds gap = holds_lost_ ? kHoldsAgain : kHoldsGap;
-    if (!at_once && holds_kept_at_ != SteadyTime{} && steady_now() - holds_kept_at_ < gap) return;
-    holds_kept_at_ = steady_now();
-    Result<void> kept = store_.keep_holds(holds);
-    const bool lost = !kept;
-    if (!lost) holds_kept_ = std::move(holds);
-    if (std::exchange(holds_lost_, lost) || !lost) return;
-    log_.emit(
-        LogLevel::kWarning,
-        LogEvent::kNotice,
-        fmt::format(
-            "what providers have said of their accounts cannot be kept: {}; a restart would try "
-            "them again",
-            kept.error().text()
-        )
-    );
 }
 
 // The wall clock, with everything that the merger keeps moved along when it has been set.
@@ -187,7 +160,7 @@ void ControlPlane::tick() {
     bool changed = follow_members();
     changed = merger_.age(now()) || changed;
     publish_standings();
-    keep_holds();
+    hold_custody_.keep(merger_.holds());
     if (changed || clock_set_) {
         publish_health_soon("time passed");
     } else {

@@ -78,19 +78,21 @@ class DirectoryLock {
 
 class SqliteStore final : public Store {
   public:
-    SqliteStore(DirectoryLock lock, SqliteDatabase database)
-        : lock_(std::move(lock)), database_(std::move(database)) {}
+    SqliteStore(DirectoryLock lock, SqliteDatabase database, SqliteDatabase hold_database)
+        : lock_(std::move(lock)), database_(std::move(database)), hold_database_(std::move(hold_database)) {}
 
     Result<void> begin_epoch() {
-        Result<void> pragmas = database_.execute(
-            "PRAGMA busy_timeout=2000; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-        );
-        if (!pragmas) return pragmas;
+        for (SqliteDatabase* each : {&database_, &hold_database_}) {
+            Result<void> pragmas = each->execute(
+                "PRAGMA busy_timeout=2000; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+            );
+            if (!pragmas) return pragmas;
+        }
         return database_.transaction([this]() -> Result<void> {
             if (Result<void> migrated = migrate(database_); !migrated) return migrated;
-            Result<std::optional<std::string>> uuid = read_meta("store_uuid");
+            Result<std::optional<std::string>> uuid = read_meta(database_, "store_uuid");
             if (!uuid) return uuid.error();
-            Result<std::optional<std::string>> epoch = read_meta("epoch");
+            Result<std::optional<std::string>> epoch = read_meta(database_, "epoch");
             if (!epoch) return epoch.error();
             identity_.store_uuid = uuid->value_or(make_uuid());
             identity_.epoch = std::strtoull(epoch->value_or("0").c_str(), nullptr, 10) + 1;
@@ -126,7 +128,7 @@ class SqliteStore final : public Store {
         Revision numbered = next;
         numbered.number = next.parent + 1;
         Result<void> done = database_.transaction([&]() -> Result<void> {
-            if (Result<void> ours = check_epoch(); !ours) return ours;
+            if (Result<void> ours = check_epoch(database_); !ours) return ours;
             Result<std::optional<std::uint64_t>> head = read_head_number(database_);
             if (!head) return head.error();
             if (head->value_or(0) != next.parent) {
@@ -147,7 +149,7 @@ class SqliteStore final : public Store {
 
     Result<void> set_head_file(std::string_view file_sha256) override {
         return database_.transaction([&]() -> Result<void> {
-            if (Result<void> ours = check_epoch(); !ours) return ours;
+            if (Result<void> ours = check_epoch(database_); !ours) return ours;
             Result<SqliteStatement> statement = database_.prepare(
                 "UPDATE revisions SET file_sha256 = ? WHERE number = (SELECT number FROM head)"
             );
@@ -157,9 +159,9 @@ class SqliteStore final : public Store {
     }
 
     Result<void> keep_holds(const std::vector<AccountHold>& holds) override {
-        return database_.transaction([&]() -> Result<void> {
-            if (Result<void> ours = check_epoch(); !ours) return ours;
-            return replace_holds(database_, holds);
+        return hold_database_.transaction([&]() -> Result<void> {
+            if (Result<void> ours = check_epoch(hold_database_); !ours) return ours;
+            return replace_holds(hold_database_, holds);
         });
     }
 
@@ -168,8 +170,8 @@ class SqliteStore final : public Store {
   private:
     // The lock keeps a second process out. This is for what a lock does not see: a folder that was
     // copied or moved under a running process, a file system whose locks do not work.
-    Result<void> check_epoch() const {
-        Result<std::optional<std::string>> epoch = read_meta("epoch");
+    Result<void> check_epoch(const SqliteDatabase& database) const {
+        Result<std::optional<std::string>> epoch = read_meta(database, "epoch");
         if (!epoch) return epoch.error();
         if (epoch->value_or("") == std::to_string(identity_.epoch)) return {};
         return invalid(fmt::format(
@@ -180,9 +182,9 @@ class SqliteStore final : public Store {
         ));
     }
 
-    Result<std::optional<std::string>> read_meta(std::string_view key) const {
+    static Result<std::optional<std::string>> read_meta(const SqliteDatabase& database, std::string_view key) {
         Result<SqliteStatement> statement =
-            database_.prepare("SELECT value FROM meta WHERE key = ?");
+            database.prepare("SELECT value FROM meta WHERE key = ?");
         if (!statement) return statement.error();
         Result<bool> found = statement->bind(key).step();
         if (!found) return found.error();
@@ -200,6 +202,7 @@ class SqliteStore final : public Store {
 
     DirectoryLock lock_;  // first: released after the database is closed
     SqliteDatabase database_;
+    SqliteDatabase hold_database_;  // the same file; a write of holds is waited for on another thread
     StoreIdentity identity_;
 };
 
@@ -210,7 +213,11 @@ Result<std::unique_ptr<Store>> open_sqlite_store(const std::filesystem::path& st
     if (!lock) return lock.error();
     Result<SqliteDatabase> database = SqliteDatabase::open(state_dir / "control-plane.db");
     if (!database) return database.error();
-    auto store = std::make_unique<SqliteStore>(std::move(*lock), std::move(*database));
+    Result<SqliteDatabase> hold_database = SqliteDatabase::open(state_dir / "control-plane.db");
+    if (!hold_database) return hold_database.error();
+    auto store = std::make_unique<SqliteStore>(
+        std::move(*lock), std::move(*database), std::move(*hold_database)
+    );
     if (Result<void> begun = store->begin_epoch(); !begun) return begun.error();
     return std::unique_ptr<Store>(std::move(store));
 }

@@ -56,7 +56,7 @@ struct Revision {
     bool may_be_empty = false;        // an operator has said that no enabled provider is what is wanted
 };
 
-// Lives on the control plane's loop. A change that returns success is on disk and survives a power
+// Lives on the control plane's loop, but for keep_holds(). A change that returns success is on disk and survives a power
 // cut; one that does not has left no trace.
 class Store {
   public:
@@ -88,7 +88,7 @@ class Store {
     virtual Result<void> set_head_file(std::string_view file_sha256) = 0;
 
     // What providers have said of their accounts and still stands; these take the place of all that
-    // were kept before.
+    // were kept before. From any one thread: it may wait for a disk, and holds up nobody else.
     virtual Result<void> keep_holds(const std::vector<AccountHold>& holds) = 0;
     virtual Result<std::vector<AccountHold>> holds() const = 0;
 };

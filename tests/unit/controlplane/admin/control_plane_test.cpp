@@ -304,27 +304,63 @@ TEST_F(ControlPlaneTest, WhatAProviderSaidOfItsAccountIsKeptOverARestart) {
     start(config_yaml());
     fail("beta", view("beta").provider().etag(), v1::FAILURE_CLASS_AUTH, 401);
     ASSERT_EQ(view("beta").health().circuit(), v1::CIRCUIT_OPEN);
-    // Written with the publication, which may wait for its turn.
-    for (int i = 0; i < 5 && store_.kept_holds.empty(); ++i) context_.run_one_for(Milliseconds(60));
-    ASSERT_EQ(store_.kept_holds.size(), 1U);
-    // Rarely written: what changes within the same second waits for the next tick.
-    EXPECT_EQ(store_.holds_written, 1);
+    plane_->stop();
     start(config_yaml());
+    ASSERT_EQ(store_.kept_holds().size(), 1U);
     EXPECT_EQ(view("beta").health().circuit(), v1::CIRCUIT_OPEN);
-    EXPECT_EQ(store_.holds_written, 1);
+    EXPECT_EQ(store_.holds_written(), 1);
     // An operator's word is kept at once.
     v1::ResetProviderRequest request;
     request.set_name("beta");
     ASSERT_TRUE(plane_->reset_provider(request));
-    EXPECT_TRUE(store_.kept_holds.empty());
+    ASSERT_TRUE(store_.await_holds_written(2));
+    EXPECT_TRUE(store_.kept_holds().empty());
     start(config_yaml());
     EXPECT_EQ(view("beta").health().circuit(), v1::CIRCUIT_CLOSED);
+}
+
+TEST_F(ControlPlaneTest, ADiskThatHangsHoldsUpNobodysHealth) {
+    start(config_yaml());
+    store_.hang_disk(true);
+    fail("beta", view("beta").provider().etag(), v1::FAILURE_CLASS_AUTH, 401);
+    // The publication may wait for its turn; the write that goes with it hangs.
+    for (int i = 0; i < 5; ++i) context_.run_one_for(Milliseconds(60));
+    ASSERT_TRUE(store_.await_holds_begun(1));
+    const std::uint64_t before = plane_->publisher().head().seq();
+    v1::ResetProviderRequest request;
+    request.set_name("beta");
+    EXPECT_TRUE(plane_->reset_provider(request));
+    EXPECT_GT(plane_->publisher().head().seq(), before);
+    EXPECT_EQ(store_.holds_written(), 0);
+    // What changed meanwhile is one write, and the last word is written before the end.
+    plane_->stop();
+    store_.hang_disk(false);
+    plane_.reset();
+    EXPECT_EQ(store_.holds_written(), 2);
+    EXPECT_TRUE(store_.kept_holds().empty());
+}
+
+TEST_F(ControlPlaneTest, AStartThatFailsForgetsNoHold) {
+    start(config_yaml());
+    fail("beta", view("beta").provider().etag(), v1::FAILURE_CLASS_AUTH, 401);
+    plane_->stop();
+    plane_.reset();
+    ASSERT_EQ(store_.kept_holds().size(), 1U);
+    store_.broken = true;
+    try_start(config_yaml() + "# a new revision, which cannot be kept\n");
+    ASSERT_FALSE(started_.has_value());
+    store_.broken = false;
+    plane_->stop();
+    plane_.reset();
+    EXPECT_EQ(store_.kept_holds().size(), 1U);
 }
 
 TEST_F(ControlPlaneTest, OrdinaryBenchesAreNotWritten) {
     start(config_yaml());
     open_beta();
-    EXPECT_EQ(store_.holds_written, 0);
+    plane_->stop();
+    plane_.reset();
+    EXPECT_EQ(store_.holds_written(), 0);
 }
 
 TEST_F(ControlPlaneTest, AHoldThatCannotBeKeptIsInForceAllTheSame) {
@@ -332,7 +368,9 @@ TEST_F(ControlPlaneTest, AHoldThatCannotBeKeptIsInForceAllTheSame) {
     store_.broken = true;
     fail("beta", view("beta").provider().etag(), v1::FAILURE_CLASS_QUOTA, 402);
     EXPECT_EQ(view("beta").health().circuit(), v1::CIRCUIT_OPEN);
-    EXPECT_TRUE(store_.kept_holds.empty());
+    plane_->stop();
+    plane_.reset();
+    EXPECT_TRUE(store_.kept_holds().empty());
 }
 
 TEST_F(ControlPlaneTest, AnEmptySetIsMarkedAsMeantUntilItIsEmptyNoMore) {

@@ -1,6 +1,10 @@
 // Configurations for the control plane's tests, and a store in memory.
 #pragma once
 
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -102,13 +106,36 @@ class MemoryStore final : public controlplane::Store {
         return {};
     }
 
+    // From another thread, as a store is used.
     Result<void> keep_holds(const std::vector<controlplane::AccountHold>& holds) override {
+        std::unique_lock lock(holds_mutex_);
+        ++holds_begun_;
+        holds_changed_.notify_all();
+        holds_changed_.wait(lock, [this] { return !disk_hangs_; });
         if (broken) return invalid("disk full");
-        kept_holds = holds;
-        ++holds_written;
+        kept_holds_ = holds;
+        ++holds_written_;
+        holds_changed_.notify_all();
         return {};
     }
-    Result<std::vector<controlplane::AccountHold>> holds() const override { return kept_holds; }
+    Result<std::vector<controlplane::AccountHold>> holds() const override { return kept_holds(); }
+
+    std::vector<controlplane::AccountHold> kept_holds() const {
+        std::lock_guard lock(holds_mutex_);
+        return kept_holds_;
+    }
+    int holds_written() const {
+        std::lock_guard lock(holds_mutex_);
+        return holds_written_;
+    }
+    // False: no write of holds has begun, or has been done, so often.
+    bool await_holds_begun(int times) { return await(holds_begun_, times); }
+    bool await_holds_written(int times) { return await(holds_written_, times); }
+    void hang_disk(bool hangs) {
+        std::lock_guard lock(holds_mutex_);
+        disk_hangs_ = hangs;
+        holds_changed_.notify_all();
+    }
 
     // What a store of an older release leaves: overrides, and no text.
     void inherit(std::vector<controlplane::Override> overrides) {
@@ -122,11 +149,20 @@ class MemoryStore final : public controlplane::Store {
     }
 
     std::vector<Revision> revisions;
-    std::vector<controlplane::AccountHold> kept_holds;
-    int holds_written = 0;
-    bool broken = false;
+    std::atomic<bool> broken = false;
 
   private:
+    bool await(const int& count, int times) {
+        std::unique_lock lock(holds_mutex_);
+        return holds_changed_.wait_for(lock, std::chrono::seconds(20), [&] { return count >= times; });
+    }
+
+    mutable std::mutex holds_mutex_;
+    std::condition_variable holds_changed_;
+    std::vector<controlplane::AccountHold> kept_holds_;
+    int holds_begun_ = 0;
+    int holds_written_ = 0;
+    bool disk_hangs_ = false;
     controlplane::StoreIdentity identity_{"store-1", 7};
 };
 
