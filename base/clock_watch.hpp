@@ -1,5 +1,7 @@
-// Tells when the wall clock has been set: by hand, by a time service after a long sleep, by a host that moved.
+// Tells when the wall clock has been set: by hand, by a time service, by a host that moved.
 #pragma once
+
+#include <time.h>
 
 #include <optional>
 
@@ -10,16 +12,24 @@ namespace balancer {
 // Both clocks at one moment.
 struct ClockReading {
     UnixMs wall = 0;
-    SteadyTime steady;
+    Milliseconds since_boot{0};
 };
+
+// CLOCK_BOOTTIME goes on while the machine sleeps, as the wall clock does; steady_clock stands still (clock_gettime(2)), and
+// would make each waking look like a step.
+inline Milliseconds since_boot() {
+    timespec now{};
+    ::clock_gettime(CLOCK_BOOTTIME, &now);
+    return Milliseconds(static_cast<std::int64_t>(now.tv_sec) * 1'000 + now.tv_nsec / 1'000'000);
+}
 
 // Reads again when the process was held up between the two: that would look like a step.
 inline ClockReading read_clocks() {
     constexpr Milliseconds kTogether{20};
     for (;;) {
-        SteadyTime before = steady_now();
+        Milliseconds before = since_boot();
         UnixMs wall = unix_now();
-        if (steady_now() - before < kTogether) return {wall, before};
+        if (since_boot() - before < kTogether) return {wall, before};
     }
 }
 
@@ -32,15 +42,14 @@ class ClockWatch {
 
     // By how much the wall clock was set since the last call, forwards or backwards; 0: not at all.
     Milliseconds look(const ClockReading& now) {
-        auto since_boot = std::chrono::duration_cast<Milliseconds>(now.steady.time_since_epoch());
-        Milliseconds offset = Milliseconds(now.wall) - since_boot;
+        Milliseconds offset = Milliseconds(now.wall) - now.since_boot;
         Milliseconds moved = offset - offset_.value_or(offset);
         offset_ = offset;
         return moved >= kStepMin || moved <= -kStepMin ? moved : Milliseconds(0);
     }
 
   private:
-    std::optional<Milliseconds> offset_;  // of the wall clock to the steady one
+    std::optional<Milliseconds> offset_;  // of the wall clock to the time since boot
 };
 
 // A time that somebody else's clock gave, on our own: `theirs` is what that clock said when ours said `now`; 0: not told,
