@@ -262,6 +262,8 @@ std::optional<Applier::Refusal> Applier::check_some_provider(
 ) const {
     bool some = !applied.snapshot->providers.empty();
     if (some || providers_ == 0 || update.may_be_empty()) return std::nullopt;
+    // A control plane that is too old to tell its revision is too old to say what is meant.
+    if (update.revision() == 0) return std::nullopt;
     std::string words = fmt::format(
         "no provider would be left of the {} in force, so nobody could answer, and no operator has "
         "said with --force that this is meant: enable one again (balancerctl providers enable NAME)",

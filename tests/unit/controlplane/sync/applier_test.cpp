@@ -235,7 +235,9 @@ TEST_F(ApplierTest, RefusesToLoseItsLastProviderUnlessThatIsMeant) {
     v1::ConfigSection none = config({"a", "b"});
     for (v1::Provider& provider : *none.mutable_providers()) provider.set_enabled(false);
 
-    Applied refused = applier_.apply(update(version(1, 2), none));
+    v1::Update unforced = update(version(1, 2), none);
+    unforced.set_revision(2);
+    Applied refused = applier_.apply(unforced);
     EXPECT_FALSE(refused.accepted);
     EXPECT_FALSE(refused.drop_stream);
     EXPECT_FALSE(refused.snapshot);
@@ -245,10 +247,17 @@ TEST_F(ApplierTest, RefusesToLoseItsLastProviderUnlessThatIsMeant) {
     EXPECT_EQ(applier_.version().seq(), 1U);
 
     v1::Update meant = update(version(1, 3), none);
+    meant.set_revision(3);
     meant.set_may_be_empty(true);
     EXPECT_TRUE(applier_.apply(meant).accepted);
     // From none to none, nothing is lost.
     EXPECT_TRUE(applier_.apply(update(version(1, 4), none)).accepted);
+}
+
+// An older control plane tells neither its revision nor that an empty set is meant; its operator's --force holds.
+TEST_F(ApplierTest, BelievesAnOlderControlPlaneThatNoProviderIsMeant) {
+    applier_.apply(update(version(1, 1), config({"a"})));
+    EXPECT_TRUE(applier_.apply(update(version(1, 2), config({}))).accepted);
 }
 
 // Of what use is a provider that cannot be used?
@@ -256,7 +265,9 @@ TEST_F(ApplierTest, RefusesProvidersOfWhichNoneIsOfUse) {
     applier_.apply(update(version(1, 1), config({"a"})));
     v1::ConfigSection broken = config({"a"});
     broken.mutable_providers(0)->set_base_url("no address");
-    Applied refused = applier_.apply(update(version(1, 2), broken));
+    v1::Update next = update(version(1, 2), broken);
+    next.set_revision(2);
+    Applied refused = applier_.apply(next);
     EXPECT_FALSE(refused.accepted);
     EXPECT_NE(refused.refusal.find("provider/a: base_url"), std::string::npos) << refused.refusal;
 }
