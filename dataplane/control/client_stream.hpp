@@ -51,7 +51,8 @@ class ClientStream final : public grpc::ClientBidiReactor<Request, Response>,
         pump();
     }
 
-    bool busy() const { return !queue_.empty(); }
+    // Messages that the transport has not taken.
+    std::size_t unsent() const { return queue_.size(); }
 
     // Sends nothing after what is queued; the server ends the call, which on_done tells.
     void finish_writes() {

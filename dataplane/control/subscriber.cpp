@@ -185,9 +185,11 @@ void Subscriber::pinged(const v1::Ping& ping) {
     note_head();
 }
 
-// A control plane asks on behalf of a person; one that does not read the answers gets no more of them.
+// A control plane asks on behalf of a person; one that does not read the answers gets no more of them. A heartbeat of this
+// moment is not yet a sign of that.
 void Subscriber::asked(const v1::Lookup& lookup) {
-    if (!welcomed_ || stream_->busy()) return;
+    constexpr std::size_t kUnreadMax = 64;
+    if (!welcomed_ || stream_->unsent() >= kUnreadMax) return;
     hooks_.look_up(lookup, [this, weak = std::weak_ptr(stream_)](v1::LookupAnswer answer) {
         std::shared_ptr<Stream> stream = weak.lock();
         if (stopped_ || !stream || stream != stream_ || !leaving_.empty()) return;
@@ -224,7 +226,7 @@ void Subscriber::tick() {
             give_up(*why);
             return;
         }
-        if (welcomed_ && !stream_->busy()) send_heartbeat();
+        if (welcomed_ && stream_->unsent() == 0) send_heartbeat();
         tick();
     });
 }
