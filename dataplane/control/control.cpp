@@ -48,6 +48,7 @@ class Control::Impl {
     void take_from_disk(Applied& applied);
     void log_snapshot(const Applied& applied);
     void stand_aside(const std::string& why);
+    void follow_fleet(bool yes);
     void judge(const AttemptOutcome& outcome);
     void show_health();
     void look_up(const v1::Lookup& lookup, std::function<void(v1::LookupAnswer)> done);
@@ -71,6 +72,7 @@ class Control::Impl {
     net::steady_timer age_timer_{*loop_};
     ClockWatch clock_;
     bool stopping_ = false;
+    bool follows_fleet_ = false;  // the last Update of the stream that stands was accepted
     std::string last_refusal_;  // as logged
     std::thread thread_;
 };
@@ -145,6 +147,7 @@ Subscriber::Hooks Control::Impl::hooks() {
     Subscriber::Hooks hooks;
     hooks.on_applied = [this](Applied& applied) {
         if (applied.accepted) custody_.applied(applied);
+        follow_fleet(applied.accepted);
         take(applied);
     };
     hooks.on_unreachable = [this] { custody_.unreachable(); };
@@ -152,17 +155,17 @@ Subscriber::Hooks Control::Impl::hooks() {
         [this](std::shared_ptr<grpc::Channel> channel, const v1::Welcome& welcome) {
             manage_.set_channel(channel);
             reporter_.connected(std::move(channel), Milliseconds(welcome.report_interval_ms()));
-            breaker_.connected(true, now());
         };
     hooks.on_lost = [this] {
         manage_.set_channel(nullptr);
         reporter_.lost();
         stand_aside({});
-        breaker_.connected(false, now());
-        show_health();
+        follow_fleet(false);
     };
     hooks.on_ping = [this](const v1::Ping& ping) {
-        now();  // often enough to see a step of the clock before a bench ends by it
+        // Often enough to see a step of the clock before a bench ends by it, and what became due while the machine
+        // slept: timers stand still meanwhile.
+        if (breaker_.age(now())) show_health();
         bool aside = ping.suspect() && ping.may_turn_unready();
         stand_aside(aside ? ping.suspect_reason() : std::string());
     };
@@ -266,6 +269,14 @@ void Control::Impl::stand_aside(const std::string& why) {
         why.empty() ? "this data plane is no suspect any more, and ready again"
                     : "this data plane turns unready: " + why
     );
+}
+
+// What the fleet said last is of use only while more of it comes: each Update brings the fleet's health whole, and one
+// that is refused brings none. Told of changes only: to be alone once more must not make it later.
+void Control::Impl::follow_fleet(bool yes) {
+    if (std::exchange(follows_fleet_, yes) == yes) return;
+    breaker_.connected(yes, now());
+    if (!yes) show_health();
 }
 
 void Control::Impl::judge(const AttemptOutcome& outcome) {

@@ -300,6 +300,30 @@ TEST(WireTest, APayloadWithAnotherDigestIsRefusedAndTheSnapshotStays) {
     EXPECT_EQ(dp.control().status().updates_refused, 1U);
 }
 
+// Whoever refuses what the fleet says hears of no end of a bench either: it must try by itself.
+TEST(WireTest, ABenchOfTheFleetDoesNotOutlastARefusedUpdate) {
+    HandMade cp;
+    cp.on_sync = [&](HandMade::SyncStream& stream) {
+        HandMade::read(stream);
+        HandMade::welcome(stream);
+        v1::HealthSection benched;
+        v1::ProviderHealth& health = *benched.add_providers();
+        health.set_provider("a");
+        health.set_etag("a-1");
+        health.set_circuit(v1::CIRCUIT_OPEN);
+        health.set_generation(1);
+        health.set_until_ms(static_cast<std::uint64_t>(unix_now()) + 500);
+        HandMade::exchange(stream, samples::update(samples::version(1, 1), samples::config({"a"}), benched));
+        v1::ConfigSection unknown = samples::config({"a"});
+        unknown.set_schema(99);
+        HandMade::exchange(stream, samples::update(samples::version(1, 2), unknown));
+    };
+    DataPlane dp("dp-1", cp.address());
+    ASSERT_TRUE(dp.wait_until_benched("a"));
+    EXPECT_TRUE(dp.wait_for_condition("a", [](const ProviderCondition& a) { return a.probe != nullptr; }));
+    EXPECT_TRUE(dp.control().status().connected);
+}
+
 TEST(WireTest, AReportThatWasNotAcknowledgedIsSentAgainAsItWas) {
     std::mutex mutex;
     std::vector<v1::ReportRequest> reports;
