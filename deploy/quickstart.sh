@@ -23,6 +23,7 @@ Environment:
   BALANCER_STATE   folder for tokens, logs and the demo's configuration (.quickstart)
   BALANCER_PRESET  CMake preset to build and run (release)
   BALANCER_JOBS    how many compilers run at once
+  BALANCER_NODE    off: build on a machine without Node.js and npm; tokens are then not counted locally
 TEXT
 }
 

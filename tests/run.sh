@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, runs all tests, and ends with CTest's closing lines and exit code.
-# BALANCER_PRESET chooses dev (ASan and UBSan; the default), tsan or release; BALANCER_JOBS how much runs at once.
+# BALANCER_PRESET chooses dev (ASan and UBSan; the default), tsan or release; BALANCER_JOBS how much runs at once;
+# BALANCER_NODE=off does without Node.js and npm, and so without counting tokens locally and the end-to-end tests.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
