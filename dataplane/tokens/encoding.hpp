@@ -35,8 +35,7 @@ struct Encoding {
     static const Encoding* find(EncodingName name);
 };
 
-// Counts texts, in steps of bounded memory and, but for long runs of combining marks (docs/decisions/0015), bounded work.
-// Keeps its memory. Not thread-safe.
+// Counts texts, in steps of bounded memory and work. Keeps its memory. Not thread-safe.
 class TokenCounter {
   public:
     // What is looked at in one step. A text is cut in front of a space, where a piece begins in any case. One without a space

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <chrono>
+#include <ctime>
 #include <string>
 
 namespace balancer::tokens {
@@ -102,6 +103,37 @@ TEST_F(Encodings, HostileTextsTakeAsLongAsOthers) {
         count(repeated(unit, (1U << 20) / unit.size()));
     }
     EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::minutes(3));
+}
+
+// The same marks in another order are the same text, however many there are behind one letter.
+TEST_F(Encodings, TheOrderOfMarksMakesNoDifferenceToClaudes) {
+    TokenCounter counter(*Encoding::find(EncodingName::kClaude));
+    EXPECT_EQ(counter.count("e\u0301\u0323"), counter.count("\u1eb9\u0301"));
+    EXPECT_EQ(counter.count("a\u0345\u0301\u0316b"), counter.count("\u00e1\u0316\u0345b"));
+    EXPECT_EQ(counter.count("\uff76\uff9e"), counter.count("\u30ac"));
+    for (std::size_t times : {2, 40, 5'000}) {
+        std::string mixed = "x" + repeated("\u0301\u0316", times) + "y";
+        std::string sorted = "x" + repeated("\u0316", times) + repeated("\u0301", times) + "y";
+        EXPECT_EQ(counter.count(mixed), counter.count(sorted)) << times;
+    }
+    EXPECT_GT(counter.count("\u0301\xff\u0316"), 0u) << "not UTF-8: as it is";
+}
+
+// Ordering these by exchanging neighbours takes more than a thousand times as long as plain text. The last two are
+// marks only in what they stand for.
+TEST_F(Encodings, MarksOutOfOrderTakeAboutAsLongAsOtherText) {
+    TokenCounter counter(*Encoding::find(EncodingName::kClaude));
+    auto time_of = [&](const std::string& text) {
+        std::clock_t began = std::clock();  // of the processor: others may be at work on it too
+        EXPECT_GT(counter.count(text), 0u);
+        return static_cast<double>(std::clock() - began);
+    };
+    constexpr std::size_t kBytes = 1U << 20;
+    std::string plain = "The naïve fox, it's said, jumps over 13 lazy dogs. ";
+    double usual = time_of(repeated(plain, kBytes / plain.size()));
+    for (std::string_view unit : {"\u0301\u0316", "\u0f73", "\uff9e\u0301"}) {
+        EXPECT_LT(time_of(repeated(unit, kBytes / unit.size())), 50 * usual) << unit;
+    }
 }
 
 TEST(EncodingOf, GoesByTheNameThatIsSentUpstream) {
