@@ -195,13 +195,10 @@ net::awaitable<ReadStatus> UpstreamResponse::read_more() {
     if (got.error) {
         if (head_.framing == Framing::kUntilClose && got.error == net::error::eof) {
             complete_ = true;
-            if (filter_) {
-                ReadStatus status = filter(body_.size());
-                if (status.kind == Kind::kFailed) co_return status;
-            }
+            if (filter_) co_return filter(body_.size());
             co_return ReadStatus{Kind::kEnd, FailureClass::kNone, {}};
         }
-        if (finish_filtered()) co_return ReadStatus{Kind::kEnd, FailureClass::kNone, {}};
+        if (finish_filtered()) co_return ReadStatus{};
         co_return read_failure(got.error, "before the answer's end");
     }
     co_return absorb(got.bytes);

@@ -64,8 +64,8 @@ class UpstreamResponse {
     // No read of the body lasts longer than this, until it is called again.
     void content_by(SteadyTime until) { times_.content = until; }
 
-    // Waits for more of the body. kEnd once the body is complete. Between two calls only the total time runs: a slow client is
-    // not the provider's fault.
+    // Waits for more of the body. kEnd once the body is complete and nothing has come with its end; what a filter makes
+    // of the end is kData. Between two calls only the total time runs: a slow client is not the provider's fault.
     boost::asio::awaitable<ReadStatus> read_more();
 
     const wire::ResponseHead& head() const { return head_; }

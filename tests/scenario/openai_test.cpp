@@ -112,6 +112,29 @@ TEST_F(Openai, WhicheverModeItAnswersInTheClientGetsItsOwn) {
     EXPECT_EQ(message["stop_reason"], "max_tokens");
 }
 
+// The whole answer is made only at the end of the body, wherever that shows.
+TEST_F(Openai, AWholeAnswerInsteadOfAStreamComesInWhateverFramingItHas) {
+    for (Framing framing : {Framing::kContentLength, Framing::kChunked, Framing::kUntilClose}) {
+        SCOPED_TRACE(static_cast<int>(framing));
+        Step whole;
+        whole.body = chat_completion(MessageSpec{}, "m", 1);
+        whole.framing = framing;
+        provider_.set_script(script_of({whole}));
+        RawResponse answer = fleet_.ask(streamed());
+        EXPECT_EQ(answer.status, 200u) << answer.body;
+        EXPECT_EQ(answer.end, BodyEnd::kComplete);
+        EXPECT_TRUE(event_names(answer.body).starts_with("message_start")) << answer.body;
+        EXPECT_TRUE(event_names(answer.body).ends_with("message_stop"));
+    }
+    EXPECT_EQ(attempts(fleet_, "other", "broken_stream"), 0);
+    // Half of one is none.
+    Step half;
+    half.body = chat_completion(MessageSpec{}, "m", 1).substr(0, 100);
+    half.framing = Framing::kUntilClose;
+    provider_.set_script(script_of({half}));
+    EXPECT_EQ(fleet_.ask(streamed()).status, 503u);
+}
+
 TEST_F(Openai, ErrorsComeInTheTypesAndWordsThatClaudeCodeActsOn) {
     struct Case {
         unsigned status;
