@@ -25,7 +25,8 @@ constexpr std::chrono::seconds kCountPatience{10};
 
 net::awaitable<void> Exchange::try_candidates(const Plan& plan) {
     SteadyTime now = worker_.sweep.now();
-    worker_.retry_budget.request(now);
+    // A count costs its provider next to nothing: it neither takes from the budget nor adds to it.
+    if (is_inference()) worker_.retry_budget.request(now);
     co_await simulate_delay();
     const tokens::Encoding* counts_here =
         operation_ == Operation::kCountTokens ? local_encoding(plan) : nullptr;
@@ -63,7 +64,9 @@ net::awaitable<void> Exchange::try_candidates(const Plan& plan) {
         if (attempts_ > 0) {
             double min_per_s = static_cast<double>(settings().retry_budget_min_per_s) /
                                worker_.process.workers;
-            if (!worker_.retry_budget.take(steady_now(), settings().retry_budget_percent, min_per_s)) {
+            bool allowed = !is_inference() ||
+                           worker_.retry_budget.take(steady_now(), settings().retry_budget_percent, min_per_s);
+            if (!allowed) {
                 worker_.metrics.retries_denied.add();
                 record_.outcome = Outcome::kRetryBudget;
                 turns_.back().why = "the retry budget allows no further attempt";
@@ -138,10 +141,7 @@ void Exchange::be_at(const Provider* provider) {
 // A place under the provider's limit, if it has one. Only the last hope waits for one (timeouts.pool).
 net::awaitable<bool> Exchange::take_permit(const Plan& plan, const Candidate& candidate, bool wait) {
     const Provider& provider = *candidate.provider;
-    if (permit_ != nullptr) {
-        worker_.process.in_flight.give_back(permit_->slot);
-        permit_ = nullptr;
-    }
+    give_permit_back();
     std::uint32_t limit = provider.max_concurrency;
     if (plan.panic) limit = limit == 0 ? settings().panic_concurrency
                                        : std::min(limit, settings().panic_concurrency);
@@ -160,6 +160,11 @@ net::awaitable<bool> Exchange::take_permit(const Plan& plan, const Candidate& ca
         {provider.name, FailureClass::kNone, 0, fmt::format("{} requests in flight already", limit)}
     );
     co_return false;
+}
+
+void Exchange::give_permit_back() {
+    if (permit_ != nullptr) worker_.process.in_flight.give_back(permit_->slot);
+    permit_ = nullptr;
 }
 
 net::awaitable<ConnectFailure> Exchange::connect(
@@ -254,6 +259,7 @@ net::awaitable<Verdict> Exchange::attempt(const Candidate& candidate) {
         let_go();
         co_return classify_transport(asked.status.failure, std::move(asked.status.detail), settings());
     }
+    if (!is_inference()) response_->end_by(steady_now() + kCountPatience);
     std::int64_t first_byte = elapsed_ms(began, steady_now());
     turns_.back().times.first_byte = first_byte;
     worker_.metrics.provider(provider.slot).first_byte.observe(static_cast<std::uint64_t>(first_byte));

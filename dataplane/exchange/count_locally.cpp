@@ -24,7 +24,6 @@ const tokens::Encoding* Exchange::local_encoding(const Plan& plan) const {
 }
 
 net::awaitable<void> Exchange::count_locally(const tokens::Encoding& encoding) {
-    be_at(nullptr);
     let_go();
     record_.provider.clear();
     record_.upstream_model.clear();
@@ -34,6 +33,8 @@ net::awaitable<void> Exchange::count_locally(const tokens::Encoding& encoding) {
     worker_.process.count_tokens({body_.view(), &encoding, cancelled}, counted.taker());
     // Until the answer, whatever happens: the other thread reads the body.
     while (!counted.answer()) {
+    give_permit_back();
+    be_at(nullptr);
         co_await counted.wait(steady_now() + kLook);
         if (over()) *cancelled = true;
     }

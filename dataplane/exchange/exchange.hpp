@@ -127,6 +127,7 @@ class Exchange {
     void let_go();
     bool moves_on(const Verdict& verdict, const Candidate& candidate) const;
     Milliseconds patience(Milliseconds limit) const;
+    void give_permit_back();
     void keep_session(const Provider& provider);
     void note(const Provider& provider, const Verdict& verdict, const ProbeTicket* probe = nullptr);
     void report(const Provider& provider, const Verdict& verdict, bool good, const ProbeTicket* probe);

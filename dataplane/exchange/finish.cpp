@@ -20,7 +20,7 @@ void Exchange::finish() {
         end_turn(CandidateFate::kBrokenOff);
     }
     be_at(nullptr);
-    if (permit_ != nullptr) worker_.process.in_flight.give_back(permit_->slot);
+    give_permit_back();
     if (counted_ != nullptr) {
         ProviderMetrics& metrics = worker_.metrics.provider(counted_->slot);
         metrics.in_flight.sub();

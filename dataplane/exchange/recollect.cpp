@@ -125,6 +125,7 @@ void Exchange::recollect(RequestRecord& into) const {
     into.at = record_.at;
     into.phase = phase();
     into.outcome = record_.outcome;
+    into.counts_tokens = operation_ == Operation::kCountTokens;
     into.status = record_.status;
     assign_cut(into.method, record_.method);
     assign_cut(into.path, record_.path);

@@ -8,7 +8,7 @@ bool RequestRecord::troubled() const {
     bool failed = std::any_of(candidates.begin(), candidates.end(), [](const CandidateRecord& one) {
         return one.fate == CandidateFate::kFailed || one.fate == CandidateFate::kBrokenOff;
     });
-    if (failed) return true;
+    if (failed && !counts_tokens) return true;
     switch (outcome) {
         case Outcome::kNoHealthyUpstream:
         case Outcome::kRetryBudget:

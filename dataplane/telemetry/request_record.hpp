@@ -56,6 +56,7 @@ struct RequestRecord {
     std::string_view worker;  // lives as long as the process's workers
     UnixMs at = 0;
     std::string_view phase;   // literal; empty: it has ended
+    bool counts_tokens = false;
     Outcome outcome = Outcome::kLocal;
     unsigned status = 0;
     std::string method;
@@ -83,7 +84,7 @@ struct RequestRecord {
     std::string error;
 
     // Something that an operator may be asked about: a failed attempt, an error that is no client's fault, a client
-    // that did not wait.
+    // that did not wait. Not a provider that does not count tokens: there are many, and each count would tell of them.
     bool troubled() const;
 
     // Memory that it holds, about.

@@ -132,6 +132,83 @@ TEST_F(CountTokens, AnotherProviderIsAskedBefore) {
     EXPECT_FALSE(has_header(answer, "x-balancer-counted-with"));
 }
 
+TEST_F(CountTokens, TheRetryBudgetIsNotForCounts) {
+    FakeProvider first;
+    FakeProvider second;
+    Fleet fleet(to_yaml(
+        {{{"first", first.base_url()}, {"second", second.base_url()}},
+         {},
+         "  limits: {retry_budget_percent: 0, retry_budget_min_per_second: 0}\n"}
+    ));
+    first.set_script(script_at("/v1/messages/count_tokens", status_step(404)));
+    RawResponse answer = count(fleet, asking("claude-x", kText));
+    EXPECT_EQ(answer.status, 200u) << answer.body;
+    EXPECT_EQ(used(answer), "second");
+}
+
+// Counts do not add to the budget of messages either.
+TEST_F(CountTokens, TheBudgetForMessagesIsNotEarnedWithCounts) {
+    FakeProvider first;
+    FakeProvider second;
+    Fleet fleet(
+        to_yaml(
+            {{{"first", first.base_url()}, {"second", second.base_url()}},
+             {},
+             "  unhealthy_threshold: 1000\n  limits: {retry_budget_percent: 50, retry_budget_min_per_second: 0}\n"}
+        ),
+        {1, 1}
+    );
+    for (int i = 0; i < 4; ++i) EXPECT_EQ(used(count(fleet, asking("claude-x", kText))), "first");
+    first.set_script(script_of({status_step(500)}));
+    EXPECT_EQ(used(fleet.ask(in_session("one"))), "second");  // half an attempt earned: the first is allowed
+    EXPECT_EQ(fleet.ask(in_session("two")).status, 503u);
+}
+
+// It has said that it will answer, and then says nothing more.
+TEST_F(CountTokens, AProviderThatHangsInItsAnswerIsNotWaitedForLong) {
+    FakeProvider provider;
+    Fleet fleet(to_yaml(
+        {{{"alpha", provider.base_url()}},
+         {},
+         "  timeouts:\n    non_streaming: {connect_timeout: 600, read_timeout: 600}\n"}
+    ));
+    provider.set_script(script_at("/v1/messages/count_tokens", break_step(How::kHang, After::kBodyBytes, 5)));
+    Result<RawClient> client = RawClient::connect(fleet.port());
+    ASSERT_TRUE(client);
+    Result<RawResponse> answer = client->exchange(
+        post_request("", asking("claude-x", kText), "/v1/messages/count_tokens"), std::chrono::minutes(2)
+    );
+    ASSERT_TRUE(answer) << answer.error().text();
+    expect_counted_here(*answer, EncodingName::kClaude, kText);
+}
+
+// Its place is for those who ask it.
+TEST_F(CountTokens, WhileItIsDoneHereTheProvidersPlaceIsFree) {
+    FakeProvider provider;
+    Fleet fleet(
+        to_yaml(
+            {{{"alpha", provider.base_url(), "    max_concurrency: 1\n"}},
+             {},
+             "  timeouts:\n    non_streaming: {pool_timeout: 0.1}\n"}
+        ),
+        {1, 1}
+    );
+    provider.set_script(script_at("/v1/messages/count_tokens", status_step(404)));
+    Result<RawClient> counting = RawClient::connect(fleet.port(), std::chrono::minutes(3));
+    ASSERT_TRUE(counting);
+    std::string text(8U << 20, 'a');  // takes seconds
+    ASSERT_TRUE(counting->send(post_request("", asking("claude-x", text), "/v1/messages/count_tokens")));
+    ASSERT_TRUE(provider.wait_for_requests(1));
+    ASSERT_TRUE(Fleet::eventually([&] {
+        return read_metrics(fleet).sum("balancer_dp_attempts_in_flight", {{"provider", "alpha"}}) == 0;
+    }));
+    RawResponse answer = fleet.ask(unstreamed());
+    EXPECT_EQ(answer.status, 200u) << answer.body;
+    Result<RawResponse> counted = counting->read_response(std::chrono::minutes(3));
+    ASSERT_TRUE(counted) << counted.error().text();
+    EXPECT_EQ(counted->header("x-balancer-counted-with"), "claude");
+}
+
 TEST_F(CountTokens, WhatAProviderFindsWrongWithTheRequestGoesToTheClient) {
     FakeProvider provider;
     Fleet fleet(to_yaml({{{"alpha", provider.base_url()}}}));

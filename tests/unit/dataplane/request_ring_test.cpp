@@ -74,6 +74,20 @@ TEST(RequestRing, AFailedAttemptIsTroubleHoweverItEnded) {
     EXPECT_FALSE(record.troubled());
 }
 
+// A route whose first provider does not count would fill the ring with what is no trouble to anybody.
+TEST(RequestRing, AProviderThatDoesNotCountIsNoTrouble) {
+    RequestRecord record;
+    record.counts_tokens = true;
+    record.candidates.resize(1);
+    record.candidates[0].fate = CandidateFate::kFailed;
+    for (Outcome outcome : {Outcome::kLocal, Outcome::kOk}) {
+        record.outcome = outcome;
+        EXPECT_FALSE(record.troubled());
+    }
+    record.outcome = Outcome::kNoHealthyUpstream;
+    EXPECT_TRUE(record.troubled());
+}
+
 TEST(AssignCut, EndsBetweenCharacters) {
     std::string text;
     assign_cut(text, "a\xe2\x82\xac\xe2\x82\xac", 5);
