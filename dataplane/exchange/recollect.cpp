@@ -73,8 +73,9 @@ void Exchange::recollect_candidates(RequestRecord& into) const {
             place->until = candidate.benched->benched_until;
             assign_words(place->why, candidate.benched->cause);
         }
-        auto turn = std::find_if(turns_.begin(), turns_.end(), [i](const Turn& one) { return one.candidate == i; });
-        if (turn == turns_.end()) continue;
+        // The last one: who was busy at first may have had another.
+        auto turn = std::find_if(turns_.rbegin(), turns_.rend(), [i](const Turn& one) { return one.candidate == i; });
+        if (turn == turns_.rend()) continue;
         place->fate = turn->fate;
         place->times = turn->times;
         place->probe = turn->probe;
@@ -124,8 +125,8 @@ void Exchange::recollect(RequestRecord& into) const {
     into.worker = record_.worker;
     into.at = record_.at;
     into.phase = phase();
-    into.outcome = record_.outcome;
     into.counts_tokens = operation_ == Operation::kCountTokens;
+    into.outcome = record_.outcome;
     into.status = record_.status;
     assign_cut(into.method, record_.method);
     assign_cut(into.path, record_.path);

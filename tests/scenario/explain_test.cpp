@@ -7,6 +7,8 @@
 
 #include "tests/scenario/balancerctl.hpp"
 #include "tests/scenario/data_plane_process.hpp"
+#include "tests/scenario/mixed_types.hpp"
+#include "tests/scenario/readings.hpp"
 #include "tests/scenario/requests.hpp"
 
 namespace balancer::tests {
@@ -99,6 +101,36 @@ TEST_F(Explain, TellsWhoWasBenchedUntilWhenAndWhy) {
     EXPECT_TRUE(says("auth"));
     EXPECT_TRUE(says("alpha does not know this key"));
     EXPECT_TRUE(says("not asked"));  // gamma
+}
+
+// It was busy at its first turn, and those behind it could not take the request.
+TEST_F(Explain, TellsOfTheSecondTurn) {
+    Step slow;
+    slow.delay = std::chrono::milliseconds(600);
+    a_.set_script(script_of({slow, Step{}}));
+    Fleet fleet(
+        yaml_of(
+            {{"alpha", a_.base_url(), "    max_concurrency: 1\n"}, openai_provider("beta", b_)},
+            {},
+            "  timeouts:\n    non_streaming: {connect_timeout: 60, read_timeout: 60, pool_timeout: 60}\n"
+        ),
+        {1, 1}
+    );
+    Result<RawClient> held = RawClient::connect(fleet.port());
+    ASSERT_TRUE(held);
+    ASSERT_TRUE(held->send(claude_code_request(in_session("held"))));
+    ASSERT_TRUE(a_.wait_for_requests(1));
+    Json body = Json::parse(claude_code_body(unstreamed()));
+    body["messages"].back()["content"] = Json::array(
+        {{{"type", "document"}, {"source", {{"type", "base64"}, {"media_type", "application/pdf"}, {"data", "JVBERi0="}}}}}
+    );
+    RawResponse answer = exchange_raw(fleet.port(), post_request("", body.dump()));
+    ASSERT_EQ(answer.status, 200u) << answer.body;
+    Json json = record(fleet, id_of(answer));
+    ASSERT_EQ(json["candidates"].size(), 2U) << said_;
+    EXPECT_EQ(json["candidates"][0]["fate"], "ANSWERED") << said_;
+    EXPECT_EQ(json["candidates"][1]["fate"], "PASSED_OVER") << said_;
+    ASSERT_TRUE(held->read_response());
 }
 
 TEST_F(Explain, TellsWhatTheClientWasToldWhenNobodyCould) {
