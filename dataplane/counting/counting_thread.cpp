@@ -57,6 +57,14 @@ struct CountingThread::Job {
     }
 };
 
+namespace {
+
+Error no_memory(const std::exception& problem) {
+    return {make_error_code(boost::system::errc::not_enough_memory), problem.what()};
+}
+
+}  // namespace
+
 CountingThread::CountingThread() : work_(context_.get_executor()) {}
 
 CountingThread::~CountingThread() { stop(); }
@@ -72,7 +80,13 @@ void CountingThread::stop() {
 
 void CountingThread::count(CountCall call, CountDone done) {
     net::post(context_, [this, c = std::move(call), d = std::move(done)]() mutable {
-        step(std::make_shared<Job>(std::move(c), std::move(d)));
+        std::shared_ptr<Job> job;
+        try {
+            job = std::make_shared<Job>(std::move(c), d);
+        } catch (const std::exception& problem) {
+            return d(no_memory(problem));
+        }
+        step(job);
     });
 }
 
@@ -85,7 +99,7 @@ void CountingThread::step(const std::shared_ptr<Job>& job) {
             return job->done(job->tokens);
         }
     } catch (const std::exception& problem) {
-        return job->done(Error{make_error_code(boost::system::errc::not_enough_memory), problem.what()});
+        return job->done(no_memory(problem));
     }
     net::post(context_, [this, job] { step(job); });
 }

@@ -16,6 +16,14 @@ constexpr Milliseconds kLook{50};
 
 }  // namespace
 
+LocalFailure not_counted(const Error& why) {
+    if (why.code == boost::system::errc::not_enough_memory) {
+        return overloaded(529, "COUNT_MEMORY", "There is no memory to count with: " + why.text());
+    }
+    if (!wire::convert::is_not_capable(why)) return refusal(400, "invalid_request_error", why.text());
+    return refusal(501, "not_supported_error", "No provider counts this request's tokens, and " + why.text() + ".");
+}
+
 // Of the candidate that would have got the message, if there was one.
 const tokens::Encoding* Exchange::local_encoding(const Plan& plan) const {
     std::string_view model;
@@ -25,6 +33,8 @@ const tokens::Encoding* Exchange::local_encoding(const Plan& plan) const {
 
 net::awaitable<void> Exchange::count_locally(const tokens::Encoding& encoding) {
     let_go();
+    give_permit_back();
+    be_at(nullptr);
     record_.provider.clear();
     record_.upstream_model.clear();
     charge(body_.size());  // the texts are decoded one by one
@@ -33,25 +43,13 @@ net::awaitable<void> Exchange::count_locally(const tokens::Encoding& encoding) {
     worker_.process.count_tokens({body_.view(), &encoding, cancelled}, counted.taker());
     // Until the answer, whatever happens: the other thread reads the body.
     while (!counted.answer()) {
-    give_permit_back();
-    be_at(nullptr);
         co_await counted.wait(steady_now() + kLook);
         if (over()) *cancelled = true;
     }
     if (client_gone_) co_return;
     if (ending_) co_return co_await fail(shutting_down());
     const Result<std::uint64_t>& result = *counted.answer();
-    if (!result) {
-        const Error& error = result.error();
-        if (error.code == boost::system::errc::not_enough_memory) {
-            co_return co_await fail(refusal(503, "overloaded_error", "There is no memory to count with: " + error.text()));
-        }
-        bool malformed = !wire::convert::is_not_capable(error);
-        co_return co_await fail(refusal(
-            malformed ? 400 : 501, malformed ? "invalid_request_error" : "not_supported_error",
-            malformed ? error.text() : "No provider counts this request's tokens, and " + error.text() + "."
-        ));
-    }
+    if (!result) co_return co_await fail(not_counted(result.error()));
     record_.outcome = Outcome::kLocal;
     record_.counted_with = tokens::name_of(encoding.name);
     worker_.metrics.counted_locally[static_cast<std::size_t>(encoding.name)].add();

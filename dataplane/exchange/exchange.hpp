@@ -35,6 +35,12 @@ struct LocalFailure {
 // The request is at fault, and no retry changes that.
 LocalFailure refusal(unsigned status, std::string type, std::string message);
 
+// The data plane is short of something for a moment: a retry may do.
+LocalFailure overloaded(unsigned status, std::string code, std::string message);
+
+// Why there is no count of our own (`why`: CountDone's).
+LocalFailure not_counted(const Error& why);
+
 // Lives on one worker for one request; run() is called once. `head` points into `input`, which holds the head's bytes
 // and perhaps more; when run() has returned, `input` holds only bytes of the next request.
 class Exchange {
@@ -121,13 +127,13 @@ class Exchange {
     boost::asio::awaitable<void> refuse(const Plan& plan);
     void be_at(const Provider* provider);
     boost::asio::awaitable<bool> take_permit(const Plan& plan, const Candidate& candidate, bool last);
+    void give_permit_back();
     boost::asio::awaitable<Verdict> attempt(const Candidate& candidate);
     boost::asio::awaitable<ConnectFailure> connect(const Provider& provider, PooledConnection& connection);
     boost::asio::awaitable<Asked> ask(PooledConnection connection, const Provider& provider);
     void let_go();
     bool moves_on(const Verdict& verdict, const Candidate& candidate) const;
     Milliseconds patience(Milliseconds limit) const;
-    void give_permit_back();
     void keep_session(const Provider& provider);
     void note(const Provider& provider, const Verdict& verdict, const ProbeTicket* probe = nullptr);
     void report(const Provider& provider, const Verdict& verdict, bool good, const ProbeTicket* probe);

@@ -36,13 +36,9 @@ Exchange::Refusal Exchange::admit(std::uint64_t bytes) {
     std::uint64_t share = settings().body_memory_bytes / worker_.process.workers;
     // One body alone is always admitted, however small the share is.
     if (worker_.body_memory > body_admitted_ && worker_.body_memory + bytes > share) {
-        wire::LocalError error;
-        error.status = 503;
-        error.type = "overloaded_error";
-        error.code = "BODY_MEMORY";
-        error.message = "The balancer holds as many request bodies as limits.body_memory_bytes allows.";
-        error.retry_after_seconds = 2;
-        return LocalFailure{Outcome::kOverloaded, std::move(error)};
+        return overloaded(
+            503, "BODY_MEMORY", "The balancer holds as many request bodies as limits.body_memory_bytes allows."
+        );
     }
     charge(bytes);
     return {};

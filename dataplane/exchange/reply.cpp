@@ -21,6 +21,16 @@ LocalFailure refusal(unsigned status, std::string type, std::string message) {
     return {Outcome::kBadRequest, std::move(error)};
 }
 
+LocalFailure overloaded(unsigned status, std::string code, std::string message) {
+    wire::LocalError error;
+    error.status = status;
+    error.type = "overloaded_error";
+    error.code = std::move(code);
+    error.message = std::move(message);
+    error.retry_after_seconds = 2;
+    return {Outcome::kOverloaded, std::move(error)};
+}
+
 wire::OwnHeaders Exchange::own_headers() const {
     return {record_.request_id, record_.provider, wants_close()};
 }

@@ -1,14 +1,16 @@
-// Sticky table, retry budget, buffers, sweep.
+// Sticky table, retry budget, buffers, sweep, what is said where tokens could not be counted.
 #include <gtest/gtest.h>
 
 #include <cstring>
 
 #include "dataplane/buffer_pool.hpp"
 #include "dataplane/exchange/body_pace.hpp"
+#include "dataplane/exchange/exchange.hpp"
 #include "dataplane/retry_budget.hpp"
 #include "dataplane/sticky_table.hpp"
 #include "dataplane/sweep.hpp"
 #include "dataplane/telemetry/log_allowance.hpp"
+#include "dataplane/wire/convert/conversion.hpp"
 
 namespace balancer::dataplane {
 namespace {
@@ -40,6 +42,21 @@ TEST(RetryBudget, IsAShareOfTheTrafficWithAFloor) {
     EXPECT_FALSE(budget.take(now + std::chrono::seconds(5), 20, 1));
     EXPECT_TRUE(budget.take(now + std::chrono::seconds(11), 20, 1));
     EXPECT_FALSE(RetryBudget().take(now, 0, 0));
+}
+
+TEST(NotCounted, ForWantOfMemoryIsOursAndARetryMayDo) {
+    ErrorCode no_memory = make_error_code(boost::system::errc::not_enough_memory);
+    LocalFailure failure = not_counted(Error{no_memory, "std::bad_alloc"});
+    EXPECT_EQ(failure.outcome, Outcome::kOverloaded);
+    EXPECT_EQ(failure.error.status, 529u);
+    EXPECT_EQ(failure.error.type, "overloaded_error");
+    EXPECT_TRUE(failure.error.retry);
+    EXPECT_GT(failure.error.retry_after_seconds, 0);
+    failure = not_counted(invalid("messages: at least one message is required"));
+    EXPECT_EQ(failure.outcome, Outcome::kBadRequest);
+    EXPECT_EQ(failure.error.status, 400u);
+    EXPECT_FALSE(failure.error.retry);
+    EXPECT_EQ(not_counted(wire::convert::not_capable("documents are not counted")).error.status, 501u);
 }
 
 TEST(BufferPool, RecyclesAndGrowsWithoutLosingBytes) {
