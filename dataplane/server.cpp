@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 
 #include "base/file.hpp"
@@ -100,8 +101,12 @@ Result<void> Server::start() {
 void Server::stop(Milliseconds grace) {
     process_.draining = true;
     SteadyTime until = steady_now() + grace;
+    // The first keeps the model lists: as long as another serves requests it may be asked, though it has none itself.
+    auto home = net::make_work_guard(workers_.front()->context());
     for (auto& worker : workers_) worker->stop(until);
-    for (auto& worker : workers_) worker->join();
+    for (std::size_t i = 1; i < workers_.size(); ++i) workers_[i]->join();
+    home.reset();
+    workers_.front()->join();
     counting_.stop();
     // After the workers: their last outcomes are still reported.
     control_->stop();

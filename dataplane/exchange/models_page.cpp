@@ -13,7 +13,7 @@ namespace {
 using wire::convert::ListedModel;
 
 constexpr std::string_view kPath = "/v1/models";
-// Claude Code waits 3 s in all. Who keeps the lists answers before; only when it stops at this moment nobody does.
+// Claude Code waits 3 s in all. Who keeps the lists answers before, unless its thread hangs.
 constexpr Milliseconds kWait{2500};
 
 // Anthropic's SDKs and Claude Code say which version of its API they speak, with whatever credential. OpenAI's send a bearer.
@@ -37,6 +37,9 @@ net::awaitable<void> Exchange::serve_models() {
         call.id = wire::convert::percent_decoded(id).value_or(std::string(id));
     }
     for (const wire::HeaderField& field : head_.fields) {
+        if (wire::equals_lower(field.name, "anthropic-version") || wire::equals_lower(field.name, "anthropic-beta")) {
+            call.api_fields.emplace_back(field.name, field.value);
+        }
         if (!wire::equals_lower(field.name, "authorization") && !wire::equals_lower(field.name, "x-api-key")) continue;
         if (std::find(balancer_keys_.begin(), balancer_keys_.end(), field.value) != balancer_keys_.end()) continue;
         call.credentials.emplace_back(field.name, field.value);
@@ -48,8 +51,11 @@ net::awaitable<void> Exchange::serve_models() {
     Elsewhere<Models> listed(worker_.context);
     worker_.process.list_models(std::move(call), listed.taker());
     co_await listed.wait(steady_now() + kWait);
-    Models models;
-    if (listed.answer()) models = *std::move(listed.answer());
+    // Not an empty list: the client would take it for true, and the model that it asks for, for one that is not there.
+    if (!listed.answer()) {
+        co_return co_await fail(overloaded(503, "MODEL_LIST", "The list of models did not come in time; ask again."));
+    }
+    Models models = *std::move(listed.answer());
     if (!id.empty()) {
         if (models.empty() && openai) {
             co_return co_await reply(404, "application/json", wire::convert::openai_model_not_found(id));

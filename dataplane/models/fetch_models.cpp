@@ -14,14 +14,14 @@ net::awaitable<Result<Models>> fetch_models(
     WorkerState& worker,
     std::unique_ptr<UpstreamStream> stream,
     const Provider& provider,
-    const std::vector<std::pair<std::string, std::string>>& credentials,
+    const ModelCall& call,
     Milliseconds timeout
 ) {
     SteadyTime until = steady_now() + timeout;
     ConnectFailure failed = co_await worker.connector.connect(*stream, provider, timeout);
     if (failed.failure != FailureClass::kNone) co_return invalid(failed.detail);
     std::string head;
-    wire::append_models_head(head, provider, credentials);
+    wire::append_models_head(head, provider, call.credentials, call.api_fields);
     std::array<net::const_buffer, 1> buffers = {net::buffer(head)};
     ErrorCode unsent = co_await stream->write(buffers, until, Milliseconds(0));
     if (unsent) co_return invalid("the request cannot be sent: " + unsent.message());

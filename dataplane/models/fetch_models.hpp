@@ -10,12 +10,12 @@
 namespace balancer::dataplane {
 
 // On a connection of its own, within `timeout`; stream.abort() ends it. The error says in words why there is none, and holds
-// nothing of a credential. `credentials` go to a passthrough provider.
+// nothing of a credential. A passthrough provider gets the client's own fields.
 boost::asio::awaitable<Result<Models>> fetch_models(
     WorkerState& worker,
     std::unique_ptr<UpstreamStream> stream,
     const Provider& provider,
-    const std::vector<std::pair<std::string, std::string>>& credentials,
+    const ModelCall& call,
     Milliseconds timeout
 );
 

@@ -19,6 +19,8 @@ struct ModelCall {
     std::shared_ptr<const Snapshot> snapshot;
     // The client's own credential fields, for passthrough providers; none of them a key of the balancer.
     std::vector<std::pair<std::string, std::string>> credentials;
+    // Its anthropic-version and anthropic-beta go along: a credential may be good only with the right ones.
+    std::vector<std::pair<std::string, std::string>> api_fields;
     std::string id;  // only this one; empty: all
 };
 

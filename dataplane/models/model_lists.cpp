@@ -16,7 +16,9 @@ ModelLists::Key ModelLists::key_of(const Provider& provider, const ModelCall& ca
     Key key = provider.name + '\0' + provider.etag + '\0';
     if (provider.auth_type != AuthType::kPassthrough) return key;
     std::string all;
-    for (const auto& [name, value] : call.credentials) all += name + '\0' + value + '\0';
+    for (const auto* fields : {&call.credentials, &call.api_fields}) {
+        for (const auto& [name, value] : *fields) all += name + '\0' + value + '\0';
+    }
     return key + sha256(all);
 }
 
@@ -30,6 +32,16 @@ void ModelLists::ask(ModelCall call, ModelDone done) {
     worker_.tasks.spawn(answer(std::move(shared), std::move(done)));
 }
 
+bool ModelLists::may_fetch(const Provider& provider) const {
+    if (fetches_ >= kFetchesMax) return false;
+    std::size_t fetches = 0;
+    Key all = provider.name + '\0';
+    for (auto it = kept_.lower_bound(all); it != kept_.end() && it->first.starts_with(all); ++it) {
+        if (it->second.fetching != nullptr) ++fetches;
+    }
+    return fetches < kFetchesOfOneMax;
+}
+
 // Starts a fetch where one is due. True when the first list is under way.
 bool ModelLists::refresh(const Provider& provider, const std::shared_ptr<const ModelCall>& call) {
     bool passthrough = provider.auth_type == AuthType::kPassthrough;
@@ -37,9 +49,12 @@ bool ModelLists::refresh(const Provider& provider, const std::shared_ptr<const M
     if (!usable || stopped_) return false;
     Key key = key_of(provider, *call);
     SteadyTime now = steady_now();
+    bool may = may_fetch(provider);
+    // Nothing is kept but what a fetch tidies away: clients choose their credentials.
+    if (!may && !kept_.contains(key)) return false;
     Kept& kept = kept_[key];
     kept.asked = now;
-    if (kept.fetching == nullptr && now >= kept.next_fetch && fetches_ < kFetchesMax) {
+    if (may && kept.fetching == nullptr && now >= kept.next_fetch) {
         auto stream = std::make_unique<UpstreamStream>(worker_.context, worker_.sweep);
         kept.fetching = stream.get();
         ++fetches_;
@@ -54,7 +69,7 @@ net::awaitable<void> ModelLists::fetch(
 ) {
     Result<Models> found = Models{};
     try {
-        found = co_await fetch_models(worker_, std::move(stream), provider, call->credentials, kFetchTimeout);
+        found = co_await fetch_models(worker_, std::move(stream), provider, *call, kFetchTimeout);
     } catch (const std::exception& problem) {
         found = invalid(problem.what());  // memory; the stream is gone in any case
     }

@@ -18,15 +18,18 @@ namespace balancer::dataplane {
 
 // One for a process, on its home worker. Whoever asks waits for a list that nobody has yet, kPatience at most; a list that has
 // grown old is used while a new one is fetched. A list belongs to one generation of its provider and, of a passthrough
-// provider, to one credential, of which only a digest is kept.
+// provider, to one credential with the client's anthropic-version and anthropic-beta, of which only a digest is kept.
 class ModelLists {
   public:
     static constexpr std::chrono::seconds kPatience{2};
     static constexpr std::chrono::minutes kFresh{5};
     static constexpr std::chrono::seconds kRetry{30};         // after one that failed
     static constexpr std::chrono::seconds kFetchTimeout{10};  // of one request
-    static constexpr std::size_t kKeptMax = 256;
-    static constexpr std::size_t kFetchesMax = 64;            // at one time; the others' turn comes with the next call
+    static constexpr std::size_t kKeptMax = 256;              // and those that are being fetched
+    // At one time, in all and of one provider (whoever asks chooses the credentials); the others' turn comes with the
+    // next call.
+    static constexpr std::size_t kFetchesMax = 64;
+    static constexpr std::size_t kFetchesOfOneMax = 8;
 
     explicit ModelLists(WorkerState& worker);
     ~ModelLists();
@@ -52,6 +55,7 @@ class ModelLists {
     using Key = std::string;
 
     Key key_of(const Provider& provider, const ModelCall& call) const;
+    bool may_fetch(const Provider& provider) const;
     bool refresh(const Provider& provider, const std::shared_ptr<const ModelCall>& call);
     boost::asio::awaitable<void> fetch(
         Key key, const Provider& provider, std::shared_ptr<const ModelCall> call, std::unique_ptr<UpstreamStream> stream

@@ -78,6 +78,13 @@ void client_credential_lines(
     }
 }
 
+// A line of the client's; of a beta list what the provider takes of it.
+void client_line(std::string& out, std::string_view name, std::string_view value, const Provider& provider) {
+    if (!provider.limited || !equals_lower(name, "anthropic-beta")) return line(out, name, value);
+    std::string betas = filter_betas(value, provider);
+    if (!betas.empty()) line(out, name, betas);
+}
+
 std::string_view path_of(const UpstreamRequest& request) {
     if (format_of(request.provider) == Format::kOpenai) return "/chat/completions";
     return request.format == Format::kOpenai ? "/v1/messages" : request.client.path;
@@ -89,12 +96,7 @@ bool client_lines(std::string& out, const UpstreamRequest& request) {
     for (const HeaderField& field : request.client.fields) {
         if (!passes(field, request)) continue;
         has_version = has_version || equals_lower(field.name, "anthropic-version");
-        if (request.provider.limited && equals_lower(field.name, "anthropic-beta")) {
-            std::string betas = filter_betas(field.value, request.provider);
-            if (!betas.empty()) line(out, field.name, betas);
-            continue;
-        }
-        line(out, field.name, field.value);
+        client_line(out, field.name, field.value, request.provider);
     }
     return has_version;
 }
@@ -119,7 +121,10 @@ void own_lines(std::string& out, const UpstreamRequest& request) {
 }  // namespace
 
 void append_models_head(
-    std::string& out, const Provider& provider, std::span<const std::pair<std::string, std::string>> credentials
+    std::string& out,
+    const Provider& provider,
+    std::span<const std::pair<std::string, std::string>> credentials,
+    std::span<const std::pair<std::string, std::string>> api_fields
 ) {
     bool openai = provider.type == ProviderType::kOpenai;
     out.append("GET ").append(provider.endpoint.path_prefix);
@@ -128,11 +133,17 @@ void append_models_head(
     for (const auto& [name, value] : {
              std::pair<std::string_view, std::string_view>("accept", "application/json"),
              {"user-agent", "claude-code-provider-balancer/" BALANCER_VERSION},
-             {"anthropic-version", "2023-06-01"},
          }) {
-        bool fits = !openai || name != "anthropic-version";
-        if (fits && !overridden(name, provider)) line(out, name, value);
+        if (!overridden(name, provider)) line(out, name, value);
     }
+    bool has_version = openai || overridden("anthropic-version", provider);
+    bool clients = !openai && provider.auth_type == AuthType::kPassthrough;
+    for (const auto& [name, value] : api_fields) {
+        if (!clients || overridden(name, provider)) continue;
+        client_line(out, name, value, provider);
+        has_version = has_version || equals_lower(name, "anthropic-version");
+    }
+    if (!has_version) line(out, "anthropic-version", "2023-06-01");
     client_credential_lines(out, provider, credentials);
     provider_lines(out, provider);
     out.append("accept-encoding: identity\r\nconnection: close\r\n\r\n");

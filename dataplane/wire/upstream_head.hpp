@@ -30,11 +30,13 @@ struct UpstreamRequest {
 // the provider's API, when the provider is a passthrough.
 void append_upstream_head(std::string& out, const UpstreamRequest& request);
 
-// The same for GET of the provider's list of models. `credentials` are the client's own fields, for a passthrough provider.
+// The same for GET of the provider's list of models. A passthrough provider gets the client's own fields: its
+// `credentials` and, where it speaks Messages, its `api_fields` (anthropic-version, anthropic-beta).
 void append_models_head(
     std::string& out,
     const Provider& provider,
-    std::span<const std::pair<std::string, std::string>> credentials
+    std::span<const std::pair<std::string, std::string>> credentials,
+    std::span<const std::pair<std::string, std::string>> api_fields
 );
 
 // The value of an authorization field without its `Bearer `; the value itself when there is no such scheme.

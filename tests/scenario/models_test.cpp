@@ -199,6 +199,51 @@ TEST_F(ModelPages, APassthroughProviderIsAskedWithTheClientsOwnCredential) {
     EXPECT_EQ(asked(alpha_), 2u) << "one list for each credential";
 }
 
+// A credential may be good only with the right beta.
+TEST_F(ModelPages, WhatTheClientSpeaksGoesAlongWithItsCredential) {
+    ProviderText through{"alpha", alpha_.base_url()};
+    through.auth = "    auth_type: api_key\n    auth_value: passthrough\n";
+    Fleet fleet(to_yaml(
+        {{through, {"other", other_.base_url()}},
+         route("*", target("alpha", "passthrough") + target("other", "passthrough", 2))}
+    ));
+    std::string own = "authorization: Bearer sk-own-key-one\r\nanthropic-version: 2024-12-31\r\n";
+    list(fleet, own + "anthropic-beta: oauth-2025-04-20,files-api-2025-04-14\r\n");
+    RecordedRequest seen = alpha_.requests().back();
+    EXPECT_EQ(seen.header("anthropic-version"), "2024-12-31");
+    EXPECT_EQ(seen.header("anthropic-beta"), "oauth-2025-04-20,files-api-2025-04-14");
+    // The other's list is everybody's.
+    seen = other_.requests().back();
+    EXPECT_EQ(seen.header("anthropic-version"), "2023-06-01");
+    EXPECT_FALSE(seen.has_header("anthropic-beta"));
+    // Without the beta the answer may be another one.
+    list(fleet, own);
+    EXPECT_EQ(asked(alpha_), 2u);
+    EXPECT_FALSE(alpha_.requests().back().has_header("anthropic-beta"));
+    EXPECT_EQ(asked(other_), 1u);
+}
+
+TEST_F(ModelPages, CredentialsWithoutNumberAreNotAllAskedForAtOnce) {
+    ProviderText through{"alpha", alpha_.base_url()};
+    through.auth = "    auth_type: api_key\n    auth_value: passthrough\n";
+    Fleet fleet(to_yaml({{through}}));
+    alpha_.set_script(script_at("/v1/models", break_step(Break::How::kHang, Break::After::kHeadBytes, 0)));
+    std::vector<RawClient> clients;
+    for (int i = 0; i < 12; ++i) {
+        Result<RawClient> client = RawClient::connect(fleet.port());
+        ASSERT_TRUE(client);
+        std::string key = "x-api-key: sk-own-" + std::to_string(i) + "\r\n\r\n";
+        ASSERT_TRUE(client->send("GET /v1/models HTTP/1.1\r\nHost: b\r\n" + key));
+        clients.push_back(*std::move(client));
+    }
+    for (RawClient& client : clients) {
+        Result<RawResponse> answer = client.read_response();
+        ASSERT_TRUE(answer);
+        EXPECT_EQ(answer->status, 200u);
+    }
+    EXPECT_EQ(asked(alpha_), 8u);
+}
+
 TEST_F(ModelPages, OthersThanGetAreRefused) {
     Fleet fleet(to_yaml({{{"alpha", alpha_.base_url()}}}));
     EXPECT_EQ(exchange_raw(fleet.port(), post_request("", "{}", "/v1/models")).status, 405u);

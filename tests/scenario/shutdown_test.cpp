@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <future>
+#include <optional>
+#include <thread>
 
 #include "tests/scenario/readings.hpp"
 #include "tests/scenario/requests.hpp"
@@ -85,6 +87,32 @@ TEST_F(Shutdown, AStreamThatTakesLongerEndsWithAnErrorEventAndBlamesNobody) {
     ASSERT_FALSE(records.empty());
     EXPECT_EQ(records.back().value("outcome", ""), "shutdown");
     EXPECT_FALSE(records.back().contains("failed_attempts"));
+}
+
+// The first worker keeps the lists of models, and may have nothing to do long before the others.
+TEST_F(Shutdown, WhoeverIsServedStillGetsTheModels) {
+    constexpr std::string_view kAsk = "GET /v1/models HTTP/1.1\r\nHost: b\r\nx-api-key: k\r\n";
+    std::optional<RawClient> client;
+    std::string models;
+    for (int i = 0; i < 100 && !client; ++i) {
+        Result<RawClient> made = RawClient::connect(fleet_.port());
+        ASSERT_TRUE(made);
+        Result<RawResponse> answer = made->exchange(std::string(kAsk) + "\r\n");
+        ASSERT_TRUE(answer) << answer.error().text();
+        nlohmann::json record = access_record(fleet_, answer->header("x-balancer-request-id"));
+        models = answer->body;
+        if (!record.value("worker", "").ends_with("/0")) client = *std::move(made);
+    }
+    ASSERT_TRUE(client);
+    ASSERT_TRUE(client->send(kAsk));  // the end of the head is missing: not idle any more
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    auto stopped = std::async(std::launch::async, [&] { stop(Milliseconds(20'000)); });
+    std::this_thread::sleep_for(std::chrono::seconds(2));
+    Result<RawResponse> answer = client->exchange("\r\n");
+    ASSERT_TRUE(answer) << answer.error().text();
+    EXPECT_EQ(answer->status, 200u);
+    EXPECT_EQ(answer->body, models);
+    stopped.get();
 }
 
 TEST_F(Shutdown, AClientThatTakesNothingDoesNotHoldItUp) {
