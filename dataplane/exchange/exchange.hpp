@@ -148,6 +148,7 @@ class Exchange {
     Result<void> convert_body(const Candidate& candidate);
     Result<void> splice(const Candidate& candidate);
     void pass_over(const Candidate& candidate, const Error& problem);
+    Result<void> fit_converted(const Provider& provider);
     Result<void> fit(const Provider& provider, const Capabilities& takes, std::vector<wire::BodyEdit>& edits);
     void cut_foreign_thinking(const Provider& provider, std::vector<wire::BodyEdit>& edits);
     std::unique_ptr<AnswerFilter> answer_filter(const Provider& provider);

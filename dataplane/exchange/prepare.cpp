@@ -60,8 +60,28 @@ Result<void> Exchange::convert_body(const Candidate& candidate) {
         outgoing_.include_usage = done->include_usage;
     }
     outgoing_.pieces = {out};
+    if (format_ == wire::Format::kOpenai && candidate.provider->limited) {
+        if (Result<void> fitted = fit_converted(*candidate.provider); !fitted) return fitted;
+    }
     outgoing_.charged = out.size();
     charge(outgoing_.charged);
+    return {};
+}
+
+// Of a chat completion the table decides alone: none of the client's headers goes along.
+Result<void> Exchange::fit_converted(const Provider& provider) {
+    std::string& body = outgoing_.converted;
+    body.reserve(body.size() + wire::kBodyPadding);
+    outgoing_.pieces = {body};
+    auto fitted =
+        wire::convert::fit_request(worker_.json_reader, body, provider.capabilities, wire::convert::Pin::kLeave);
+    if (fitted) {
+        outgoing_.texts = std::move(fitted->texts);
+        outgoing_.conversion.notes.add(fitted->notes);
+        outgoing_.pieces = wire::splice_body(body, std::move(fitted->edits));
+    } else if (wire::convert::is_not_capable(fitted.error())) {
+        return fitted.error();
+    }
     return {};
 }
 

@@ -1,8 +1,10 @@
 // Resellers with Anthropic's API that take less than Anthropic does.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "tests/scenario/mixed_types.hpp"
 #include "tests/scenario/readings.hpp"
 #include "tests/scenario/requests.hpp"
 
@@ -19,7 +21,7 @@ ProviderText limited(const std::string& name, const FakeProvider& provider, cons
     return {name, provider.base_url(), "    capabilities: {" + capabilities + "}\n"};
 }
 
-std::string yaml_of(const std::vector<ProviderText>& providers) {
+std::string benching_yaml(const std::vector<ProviderText>& providers) {
     return to_yaml({providers, {}, "  unhealthy_threshold: 1\n"});
 }
 
@@ -45,7 +47,7 @@ const json kPdf = {
 
 TEST(Capabilities, AHeaderAndItsFieldGoTogetherAndAreNoted) {
     FakeProvider provider;
-    Fleet fleet(yaml_of({limited("reseller", provider, "context_management: false, effort: false")}));
+    Fleet fleet(benching_yaml({limited("reseller", provider, "context_management: false, effort: false")}));
     RawResponse answer = exchange_raw(fleet.port(), post_request(kBetas, modern_body()));
     ASSERT_EQ(answer.status, 200u) << answer.body;
     RecordedRequest seen = provider.requests().back();
@@ -68,7 +70,7 @@ TEST(Capabilities, AHeaderAndItsFieldGoTogetherAndAreNoted) {
 
 TEST(Capabilities, AListOfBetasTakesTheFieldsOfTheOthersAlong) {
     FakeProvider provider;
-    Fleet fleet(yaml_of({limited("reseller", provider, "beta_headers: [claude-code-*, interleaved-thinking-*]")}));
+    Fleet fleet(benching_yaml({limited("reseller", provider, "beta_headers: [claude-code-*, interleaved-thinking-*]")}));
     exchange_raw(fleet.port(), post_request(kBetas, modern_body()));
     RecordedRequest seen = provider.requests().back();
     EXPECT_EQ(seen.header("anthropic-beta"), "claude-code-20250219,interleaved-thinking-2025-05-14");
@@ -83,7 +85,7 @@ TEST(Capabilities, AListOfBetasTakesTheFieldsOfTheOthersAlong) {
 
 TEST(Capabilities, WithTheDefaultTableEveryBytePasses) {
     FakeProvider provider;
-    Fleet fleet(yaml_of({limited("reseller", provider, "thinking: true, beta_headers: all")}));
+    Fleet fleet(benching_yaml({limited("reseller", provider, "thinking: true, beta_headers: all")}));
     std::string body = " { \"model\" : \"m\", \"context_management\":{ } ,\"messages\":[ ]}";
     exchange_raw(fleet.port(), post_request("anthropic-beta: a ,, effort-1\r\n", body));
     EXPECT_EQ(provider.requests().back().body, body);
@@ -93,7 +95,7 @@ TEST(Capabilities, WithTheDefaultTableEveryBytePasses) {
 TEST(Capabilities, WhatTheAnswerDependsOnGoesToTheNextCandidateAndIsNoFailure) {
     FakeProvider reseller;
     FakeProvider anthropic;
-    Fleet fleet(yaml_of({
+    Fleet fleet(benching_yaml({
         limited("reseller", reseller, "images: false, documents: false, server_tools: false"),
         {"anthropic", anthropic.base_url()},
     }));
@@ -116,7 +118,7 @@ TEST(Capabilities, WhatTheAnswerDependsOnGoesToTheNextCandidateAndIsNoFailure) {
 
 TEST(Capabilities, IfNobodyCanTheAnswerNamesBlockAndProvider) {
     FakeProvider reseller;
-    Fleet fleet(yaml_of({limited("reseller", reseller, "images: false, server_tools: false")}));
+    Fleet fleet(benching_yaml({limited("reseller", reseller, "images: false, server_tools: false")}));
     RawResponse answer = exchange_raw(fleet.port(), post_request("", with_block(kImage)));
     EXPECT_EQ(answer.status, 400u);
     EXPECT_EQ(answer.header("x-should-retry"), "false");
@@ -131,7 +133,7 @@ TEST(Capabilities, IfNobodyCanTheAnswerNamesBlockAndProvider) {
 TEST(Capabilities, ATurnThatGoesOnFromThinkingPrefersWhoTakesItAndDoesWithout) {
     FakeProvider reseller;
     FakeProvider anthropic;
-    Fleet fleet(yaml_of({limited("reseller", reseller, "thinking: false"), {"anthropic", anthropic.base_url()}}));
+    Fleet fleet(benching_yaml({limited("reseller", reseller, "thinking: false"), {"anthropic", anthropic.base_url()}}));
     json body = json::parse(modern_body());
     body["messages"].push_back(
         {{"role", "assistant"},
@@ -154,6 +156,60 @@ TEST(Capabilities, ATurnThatGoesOnFromThinkingPrefersWhoTakesItAndDoesWithout) {
     EXPECT_EQ(sent["messages"][sent["messages"].size() - 2]["content"].size(), 1u);
     // Between turns there is nothing to lose: its place in the route counts.
     EXPECT_EQ(used(exchange_raw(fleet.port(), post_request("x-claude-code-session-id: c\r\n", modern_body()))), "reseller");
+}
+
+TEST(Capabilities, AConvertedChatCompletionIsHeldToTheTableToo) {
+    FakeProvider reseller;
+    Fleet fleet(benching_yaml({limited(
+        "reseller",
+        reseller,
+        "output_tokens_max: 4096, sampling: false, structured_output: false, parallel_tools: false"
+    )}));
+    json body = json::parse(chat_body());
+    body["max_tokens"] = 100000;
+    body["temperature"] = 0.5;
+    body["seed"] = 1;
+    body["parallel_tool_calls"] = false;
+    body["tools"] = json::parse(R"([{"type":"function","function":{"name":"look","parameters":{"type":"object"}}}])");
+    body["response_format"] = json::parse(
+        R"({"type":"json_schema","json_schema":{"name":"n","schema":{"type":"object","additionalProperties":false}}})"
+    );
+    RawResponse answer = exchange_raw(fleet.port(), chat_request(body.dump()));
+    ASSERT_EQ(answer.status, 200u) << answer.body;
+    json sent = json::parse(reseller.requests().back().body);
+    EXPECT_EQ(sent["max_tokens"], 4096);
+    EXPECT_FALSE(sent.contains("temperature"));
+    EXPECT_FALSE(sent.contains("output_config"));
+    EXPECT_EQ(sent["tool_choice"], (json{{"type", "auto"}}));
+    EXPECT_EQ(sent["tools"][0]["name"], "look");
+    EXPECT_EQ(sent["messages"][0]["content"][0]["text"], "Say hello.");
+    json notes = access_record(fleet, answer.header("x-balancer-request-id"))["conversion"];
+    for (const char* note : {"seed: dropped", "temperature: dropped", "output_config.format: dropped",
+                             "max_tokens: lowered to the provider's limit"}) {
+        EXPECT_NE(std::find(notes.begin(), notes.end(), note), notes.end()) << note << " in " << notes;
+    }
+}
+
+TEST(Capabilities, AChatCompletionThatItCannotTakeGoesToTheNextCandidate) {
+    FakeProvider reseller;
+    FakeProvider anthropic;
+    Fleet fleet(benching_yaml({limited("reseller", reseller, "images: false"), {"anthropic", anthropic.base_url()}}));
+    json body = json::parse(chat_body());
+    body["messages"].push_back(json::parse(
+        R"({"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,iVBORw0="}}]})"
+    ));
+    RawResponse taken = exchange_raw(fleet.port(), chat_request(body.dump()));
+    EXPECT_EQ(used(taken), "anthropic") << taken.body;
+    json record = access_record(fleet, taken.header("x-balancer-request-id"));
+    EXPECT_EQ(record["failed_attempts"][0]["provider"], "reseller");
+    EXPECT_EQ(reseller.request_count(), 0u);
+
+    Fleet alone(benching_yaml({limited("reseller", reseller, "images: false")}));
+    RawResponse refused = exchange_raw(alone.port(), chat_request(body.dump()));
+    EXPECT_EQ(refused.status, 400u);
+    std::string words = json::parse(refused.body)["error"]["message"];
+    EXPECT_NE(words.find("Provider reseller cannot take this request: messages."), std::string::npos) << words;
+    EXPECT_EQ(reseller.request_count(), 0u);
 }
 
 }  // namespace

@@ -15,7 +15,14 @@ constexpr std::size_t kNameBytesMax = 48;
 }  // namespace
 
 void Notes::add(std::string_view field, std::string_view what) {
-    std::string note = fmt::format("{}: {}", field, what);
+    add_whole(fmt::format("{}: {}", field, what));
+}
+
+void Notes::add(const Notes& more) {
+    for (const std::string& note : more.list_) add_whole(note);
+}
+
+void Notes::add_whole(std::string note) {
     if (list_.size() < kNotesMax && std::find(list_.begin(), list_.end(), note) == list_.end()) {
         list_.push_back(std::move(note));
     }

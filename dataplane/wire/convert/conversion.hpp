@@ -16,11 +16,14 @@ namespace balancer::wire::convert {
 class Notes {
   public:
     void add(std::string_view field, std::string_view what = "dropped");
+    void add(const Notes& more);
     // A name that the client made up: shortened, and only if it is a plain word.
     void add_unknown(std::string_view field);
     const std::vector<std::string>& list() const { return list_; }
 
   private:
+    void add_whole(std::string note);
+
     std::vector<std::string> list_;
 };
 
