@@ -44,14 +44,28 @@ void write_tools(const OpenaiRequest& request, Notes& notes, std::string& out) {
     out.push_back('}');
 }
 
-void write_temperature(const OpenaiRequest& request, Notes& notes, std::string& out) {
-    if (request.temperature.empty()) return;
+// 0 for what is no number that a double holds.
+double number_of(std::string_view text) {
     double value = 0;
-    std::string_view text = request.temperature;
     auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
-    bool too_warm = problem == std::errc() && value > 1;
-    if (too_warm) notes.add("temperature", "lowered to 1");
-    raw_member(out, "temperature", too_warm ? "1" : text);
+    return problem == std::errc() ? value : 0;
+}
+
+// Newer models refuse both at once. One that is 1, the default, says nothing; else the temperature counts.
+void write_sampling(const OpenaiRequest& request, Notes& notes, std::string& out) {
+    std::string_view temperature = request.temperature;
+    std::string_view top_p = request.top_p;
+    if (number_of(temperature) > 1) {
+        notes.add("temperature", "lowered to 1");
+        temperature = "1";
+    }
+    if (!temperature.empty() && !top_p.empty()) {
+        bool top_p_counts = number_of(temperature) == 1 && number_of(top_p) != 1;
+        notes.add(top_p_counts ? "temperature" : "top_p", "one of temperature and top_p is taken, dropped");
+        (top_p_counts ? temperature : top_p) = {};
+    }
+    if (!temperature.empty()) raw_member(out, "temperature", temperature);
+    if (!top_p.empty()) raw_member(out, "top_p", top_p);
 }
 
 // Anthropic wants a name that tells nothing of the user, and refuses requests with an e-mail address
@@ -74,8 +88,7 @@ void write_settings(
     } else {
         raw_member(out, "max_tokens", request.max_tokens);
     }
-    write_temperature(request, notes, out);
-    if (!request.top_p.empty()) raw_member(out, "top_p", request.top_p);
+    write_sampling(request, notes, out);
     if (!request.top_k.empty()) raw_member(out, "top_k", request.top_k);
     bool open = false;
     for (std::string_view stop : request.stop) {

@@ -58,7 +58,7 @@ TEST(RequestToAnthropic, CarriesEverySettingOver) {
         outcome.body,
         json::parse(
             R"({"model":"claude","system":[{"type":"text","text":"be brief"},{"type":"text","text":"and kind"}],
-        "messages":[{"role":"user","content":[{"type":"text","text":"hi \u00e9"}]}],"max_tokens":77,"temperature":0.5,"top_p":0.9,"stop_sequences":["a"],
+        "messages":[{"role":"user","content":[{"type":"text","text":"hi \u00e9"}]}],"max_tokens":77,"temperature":0.5,"stop_sequences":["a"],
         "metadata":{"user_id":"u1"},"output_config":{"format":{"type":"json_schema","schema":{"type":"object"}}},"stream":true})"
         )
     );
@@ -73,6 +73,39 @@ TEST(RequestToAnthropic, CarriesEverySettingOver) {
     EXPECT_EQ(least.body["temperature"], 1);
     EXPECT_EQ(least.body["stop_sequences"], json::parse(R"(["s"])"));
     EXPECT_FALSE(least.body.contains("stream"));
+}
+
+TEST(RequestToAnthropic, OnlyOneOfTemperatureAndTopPIsSent) {
+    struct Case {
+        const char* given;
+        const char* sent;
+        const char* note;
+    };
+    for (const Case& one : std::initializer_list<Case>{
+             {R"({"temperature":0.7,"top_p":0.9})", R"({"temperature":0.7})", "top_p: one of"},
+             {R"({"temperature":1.0,"top_p":0.9})", R"({"top_p":0.9})", "temperature: one of"},
+             {R"({"temperature":1.5,"top_p":0.9})", R"({"top_p":0.9})", "temperature: lowered to 1"},
+             {R"({"temperature":0,"top_p":1})", R"({"temperature":0})", "top_p: one of"},
+             {R"({"temperature":1,"top_p":1})", R"({"temperature":1})", "top_p: one of"},
+             {R"({"top_p":0.25})", R"({"top_p":0.25})", nullptr},
+             {R"({"temperature":0.25,"top_p":null})", R"({"temperature":0.25})", nullptr},
+         }) {
+        SCOPED_TRACE(one.given);
+        json body = json::parse(one.given);
+        body["messages"] = json::parse(R"([{"role":"user","content":"x"}])");
+        Outcome outcome = convert(body.dump());
+        ASSERT_EQ(outcome.error, "");
+        json sent = json::object();
+        for (const char* name : {"temperature", "top_p"}) {
+            if (outcome.body.contains(name)) sent[name] = outcome.body[name];
+        }
+        EXPECT_EQ(sent, json::parse(one.sent));
+        if (one.note != nullptr) {
+            EXPECT_TRUE(notes(outcome, one.note));
+        } else {
+            EXPECT_TRUE(outcome.notes.empty());
+        }
+    }
 }
 
 TEST(RequestToAnthropic, ToolsAndChoices) {
