@@ -33,7 +33,7 @@ class RequestFitter {
     bool fit_output_config(Value& value);
     void fit_tool_choice(Value& value);
     void refuse_server_side(std::string_view name, Value& value);
-    void fit_limits();
+    bool fit_limits();
 
     JsonReader::Walk& walk_;
     const Capabilities& takes_;
@@ -133,15 +133,17 @@ bool RequestFitter::fit_member(std::string_view name, Value& value) {
     return false;
 }
 
-// A budget has to stay below the limit: half of it is left for the answer.
-void RequestFitter::fit_limits() {
+// A budget has to stay below the limit: half of it is left for the answer. False when the least budget does not fit.
+bool RequestFitter::fit_limits() {
     std::uint64_t limit = takes_.output_tokens_max;
-    if (limit == 0 || max_tokens_.empty() || number_of(max_tokens_) <= limit) return;
+    if (limit == 0 || max_tokens_.empty() || number_of(max_tokens_) <= limit) return true;
     out_.notes.add("max_tokens", "lowered to the provider's limit");
     content_.replace(max_tokens_, std::to_string(limit));
-    if (budget_tokens_.empty() || number_of(budget_tokens_) < limit) return;
+    if (budget_tokens_.empty() || number_of(budget_tokens_) < limit) return true;
+    if (limit <= kBudgetMin) return false;
     content_.replace(budget_tokens_, std::to_string(std::max(kBudgetMin, limit / 2)));
     out_.notes.add("thinking.budget_tokens", "lowered with max_tokens");
+    return true;
 }
 
 Result<void> RequestFitter::fit(std::string_view body) {
@@ -152,8 +154,14 @@ Result<void> RequestFitter::fit(std::string_view body) {
         }));
     });
     if (!read) return read;
+    if (!fit_limits()) {
+        out_.notes.add("thinking", "off, max_tokens leaves no room for it");
+        for (Element& member : members) {
+            // As for a provider that takes no thinking.
+            if (member.kind == "thinking" || member.kind == "context_management") member.cut = true;
+        }
+    }
     cut_elements(members, out_.edits);
-    fit_limits();
     return {};
 }
 

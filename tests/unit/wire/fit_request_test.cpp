@@ -183,6 +183,32 @@ TEST(FitRequest, ALimitOfTokensTakesTheBudgetAlong) {
     EXPECT_EQ(fit(asking("8192", "8000"), takes).body, asking("8192", "8000"));
     takes.output_tokens_max = 1500;
     EXPECT_EQ(fit(asking("32000", "31999"), takes).body, asking("1500", "1024"));
+    takes.output_tokens_max = 1025;
+    EXPECT_EQ(fit(asking("32000", "31999"), takes).body, asking("1025", "1024"));
+}
+
+// 1024 is the least budget, and has to be below max_tokens.
+TEST(FitRequest, ALimitThatLeavesNoRoomForABudgetTurnsThinkingOff) {
+    Capabilities takes = anthropic_capabilities();
+    for (std::uint32_t limit : {1024U, 500U}) {
+        takes.output_tokens_max = limit;
+        Fitted fitted = fit(
+            R"({"context_management":{"edits":[]},"max_tokens":32000,"thinking":{"type":"enabled","budget_tokens":2000},"model":"m"})",
+            takes
+        );
+        EXPECT_EQ(fitted.body, R"({"max_tokens":)" + std::to_string(limit) + R"(,"model":"m"})");
+        EXPECT_EQ(
+            fitted.notes,
+            (std::vector<std::string>{
+                "max_tokens: lowered to the provider's limit", "thinking: off, max_tokens leaves no room for it"
+            })
+        );
+        // Without a budget nothing is wrong.
+        EXPECT_EQ(
+            fit(R"({"thinking":{"type":"adaptive"},"max_tokens":9000})", takes).body,
+            R"({"thinking":{"type":"adaptive"},"max_tokens":)" + std::to_string(limit) + "}"
+        );
+    }
 }
 
 TEST(FitRequest, OddBodiesStayAsTheyAreAndMalformedOnesAreNotCapabilities) {
