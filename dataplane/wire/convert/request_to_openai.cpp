@@ -248,7 +248,7 @@ void RequestWriter::write_format() {
 // OpenAI refuses a schema that does not keep its rules for "strict"; without it, it is a wish.
 bool RequestWriter::may_be_strict(std::string_view field, std::string_view schema) {
     if (fits_strict(reader_, schema)) return true;
-    done_.notes.add(field, "not held to strictly: the schema has optional or open parts");
+    done_.notes.add(field, "not held to strictly: the schema does not keep OpenAI's rules");
     return false;
 }
 

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
+#include <span>
 #include <unordered_set>
 
 #include "dataplane/wire/convert/json_walk.hpp"
@@ -25,21 +25,42 @@ constexpr std::string_view kUnsupported[] = {
     "prefixItems",
 };
 
+// Of "format"; OpenAI refuses all others with strict.
+constexpr std::string_view kFormats[] = {
+    "date-time",
+    "time",
+    "date",
+    "duration",
+    "email",
+    "hostname",
+    "ipv4",
+    "ipv6",
+    "uuid",
+};
+
+bool is_among(std::span<const std::string_view> names, std::string_view name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+}
+
 // Of one schema and those inside of it.
 class StrictCheck {
   public:
     explicit StrictCheck(JsonReader::Walk& walk) : walk_(walk) {}
 
-    // `is_object`: whatever its type says; the outermost one has to be.
-    void check(Value& schema, bool is_object = false);
+    enum class Level { kRoot, kInside };
+    void check(Value& schema, Level level = Level::kInside);
     bool fits() const { return fits_; }
 
   private:
     struct Object {
         std::unordered_set<std::string_view> properties;
         std::unordered_set<std::string_view> required;
+        std::size_t members = 0;
         bool is_object = false;
         bool closed = false;
+        bool typed = false;  // says what it is
+        bool has_ref = false;
+        bool has_choice = false;
     };
 
     void member(std::string_view name, Value& value, Object& object);
@@ -50,16 +71,21 @@ class StrictCheck {
     bool fits_ = true;
 };
 
-void StrictCheck::check(Value& schema, bool is_object) {
+void StrictCheck::check(Value& schema, Level level) {
     if (walk_.kind(schema) != JsonKind::kObject) {
         fits_ = false;
         return;
     }
     Object object;
-    object.is_object = is_object;
+    // Whatever its type says: the outermost one has to be.
+    object.is_object = level == Level::kRoot;
     walk_.members(schema, [&](std::string_view name, Value& value) {
+        ++object.members;
         member(name, value, object);
     });
+    bool ref_has_siblings = object.has_ref && object.members > 1;
+    bool root_is_a_choice = object.has_choice && level == Level::kRoot;
+    if (!object.typed || ref_has_siblings || root_is_a_choice) fits_ = false;
     if (!object.is_object) return;
     bool all_required = std::all_of(
         object.properties.begin(),
@@ -71,7 +97,13 @@ void StrictCheck::check(Value& schema, bool is_object) {
 
 void StrictCheck::member(std::string_view name, Value& value, Object& object) {
     if (name == "type") {
+        object.typed = true;
         read_type(value, object);
+    } else if (name == "$ref") {
+        object.typed = true;
+        object.has_ref = true;
+    } else if (name == "format") {
+        if (!is_among(kFormats, walk_.string(value))) fits_ = false;
     } else if (name == "properties") {
         object.is_object = true;
         walk_.members(value, [&](std::string_view property, Value& schema) {
@@ -86,10 +118,13 @@ void StrictCheck::member(std::string_view name, Value& value, Object& object) {
         object.closed = walk_.raw(value) == "false";
     } else if (name == "items") {
         check(value);
-    } else if (name == "anyOf" || name == "$defs" || name == "definitions") {
+    } else if (name == "anyOf") {
+        object.typed = true;
+        object.has_choice = true;
         check_all(value);
-    } else if (std::find(std::begin(kUnsupported), std::end(kUnsupported), name) !=
-               std::end(kUnsupported)) {
+    } else if (name == "$defs" || name == "definitions") {
+        check_all(value);
+    } else if (is_among(kUnsupported, name)) {
         fits_ = false;
     }
 }
@@ -119,7 +154,7 @@ bool fits_strict(JsonReader& reader, std::string_view schema) {
     StrictCheck strict(walk);
     std::string wrapped = fmt::format("{{\"schema\":{}}}", schema.empty() ? "{}" : schema);
     Result<void> read = walk.read_object_copy(wrapped, [&strict](std::string_view, Value& value) {
-        strict.check(value, true);
+        strict.check(value, StrictCheck::Level::kRoot);
     });
     return read && strict.fits();
 }

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include "tests/unit/wire/request_to_openai_fixture.hpp"
 
 namespace balancer::wire::convert {
@@ -218,7 +220,7 @@ TEST(RequestToOpenai, StrictOnlyWhereTheSchemaKeepsItsRules) {
         R"({"type":"object","properties":{"a":{"type":"string"}},"required":["a"],"additionalProperties":false})"
     ));
     EXPECT_TRUE(kept(
-        R"({"type":"object","properties":{"a":{"type":["object","null"],"properties":{"b":{"enum":[1]}},"required":["b"],"additionalProperties":false},
+        R"({"type":"object","properties":{"a":{"type":["object","null"],"properties":{"b":{"type":"integer","enum":[1]}},"required":["b"],"additionalProperties":false},
         "l":{"type":"array","items":{"anyOf":[{"type":"string"},{"$ref":"#/$defs/x"}]}}},"required":["l","a"],"additionalProperties":false,
         "$defs":{"x":{"type":"object","properties":{},"additionalProperties":false}}})"
     ));
@@ -233,8 +235,28 @@ TEST(RequestToOpenai, StrictOnlyWhereTheSchemaKeepsItsRules) {
              R"({"type":"object","properties":{},"additionalProperties":false,"$defs":{"x":{"type":"object","properties":{}}}})",
              R"({"type":"object","properties":{},"additionalProperties":false,"allOf":[{}]})",
              R"({"type":"object","properties":{"a":true},"required":["a"],"additionalProperties":false})",
+             R"({"type":"object","properties":{},"additionalProperties":false,"anyOf":[{"type":"object","properties":{},"additionalProperties":false}]})",
          }) {
         EXPECT_FALSE(kept(schema)) << schema;
+    }
+    auto of_property = [&](const std::string& property) {
+        return kept(
+            R"({"type":"object","properties":{"a":)" + property +
+            R"(},"required":["a"],"additionalProperties":false,"$defs":{"x":{"type":"string"}}})"
+        );
+    };
+    EXPECT_TRUE(of_property(R"({"$ref":"#/$defs/x"})"));
+    EXPECT_FALSE(of_property(R"({"$ref":"#/$defs/x","description":"d"})"));
+    EXPECT_TRUE(of_property(R"({"anyOf":[{"type":"string"},{"type":"null"}],"description":"d"})"));
+    EXPECT_FALSE(of_property(R"({"anyOf":[{"type":"string"},{"description":"anything"}]})"));
+    EXPECT_FALSE(of_property(R"({"description":"anything"})"));
+    EXPECT_FALSE(of_property(R"({"enum":["x"]})"));
+    EXPECT_FALSE(of_property(R"({"type":"array","items":{}})"));
+    for (const char* format : {"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"}) {
+        EXPECT_TRUE(of_property(fmt::format(R"({{"type":"string","format":"{}"}})", format))) << format;
+    }
+    for (const char* format : {"uri", "uri-reference", "regex", "int32", "byte", ""}) {
+        EXPECT_FALSE(of_property(fmt::format(R"({{"type":"string","format":"{}"}})", format))) << format;
     }
 }
 
