@@ -1,5 +1,7 @@
 #include "dataplane/wire/convert/anthropic_messages.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/ascii.hpp"
@@ -161,10 +163,12 @@ void AnthropicMessages::write_calls(const OpenaiMessage& message) {
             notes_.add("tool_calls", "without id or name, dropped");
             continue;
         }
+        std::string id = call_id(call.id);
+        std::string sent = unique_id(id);
         separate(out_);
         out_.push_back('{');
         inside_member(out_, "type", "tool_use");
-        inside_member(out_, "id", call_id(call.id));
+        inside_member(out_, "id", sent);
         inside_member(out_, "name", call.name);
         open_member(out_, "input");
         if (call.arguments_object.empty()) {
@@ -173,22 +177,42 @@ void AnthropicMessages::write_calls(const OpenaiMessage& message) {
             out_.append(call.arguments_object);
         }
         out_.push_back('}');
-        calls_.push_back(call_id(call.id));
-        waiting_.insert(calls_.back());
+        waiting_[std::move(id)].push_back(calls_.size());
+        calls_.push_back({std::move(sent), false});
     }
 }
 
+// Some servers count their calls anew in each turn, and Anthropic refuses an id that comes again. The same conversation
+// always gives the same ids.
+std::string AnthropicMessages::unique_id(const std::string& id) {
+    std::size_t& times = used_[id];
+    if (++times == 1) return id;
+    notes_.add("tool_calls", "ids that come again, made unique");
+    std::string made;
+    std::size_t number = times;
+    do {
+        made = fmt::format("{}_{}", id, number++);
+    } while (used_.contains(made));
+    used_[id] = number - 1;
+    used_[made] = 1;
+    return made;
+}
+
 Result<void> AnthropicMessages::write_result(const OpenaiMessage& message, const Place& place) {
-    std::string id = call_id(message.tool_call_id);
-    if (waiting_.erase(id) == 0) {
+    auto waiting = waiting_.find(call_id(message.tool_call_id));
+    if (waiting == waiting_.end()) {
         notes_.add("tool message", "without its call, dropped");
         return {};
     }
+    Call& call = calls_[waiting->second.front()];
+    call.answered = true;
+    waiting->second.pop_front();
+    if (waiting->second.empty()) waiting_.erase(waiting);
     open_turn("user");
     separate(out_);
     out_.push_back('{');
     inside_member(out_, "type", "tool_result");
-    inside_member(out_, "tool_use_id", id);
+    inside_member(out_, "tool_use_id", call.id);
     open_member(out_, "content");
     out_.push_back('[');
     if (Result<void> written = write_parts(message, place); !written) return written;
@@ -197,18 +221,19 @@ Result<void> AnthropicMessages::write_result(const OpenaiMessage& message, const
 }
 
 void AnthropicMessages::write_missing_results() {
-    for (const std::string& id : calls_) {
-        if (waiting_.erase(id) == 0) continue;
+    for (const Call& call : calls_) {
+        if (call.answered) continue;
         notes_.add("tool_calls", "without a result, given an error as their result");
         open_turn("user");
         separate(out_);
         out_.push_back('{');
         inside_member(out_, "type", "tool_result");
-        inside_member(out_, "tool_use_id", id);
+        inside_member(out_, "tool_use_id", call.id);
         inside_member(out_, "content", kNoResult);
         out_.append(",\"is_error\":true}");
     }
     calls_.clear();
+    waiting_.clear();
 }
 
 void AnthropicMessages::open_turn(std::string_view role) {

@@ -1,9 +1,11 @@
 // The messages of a Messages request, out of those of a chat completions request.
 #pragma once
 
+#include <cstddef>
+#include <deque>
 #include <string>
 #include <string_view>
-#include <unordered_set>
+#include <unordered_map>
 #include <vector>
 
 #include "dataplane/wire/convert/conversion.hpp"
@@ -27,10 +29,16 @@ class AnthropicMessages {
     Result<void> write();
 
   private:
+    struct Call {
+        std::string id;  // as it is sent
+        bool answered = false;
+    };
+
     std::size_t write_system();
     Result<void> write_message(const OpenaiMessage& message, const Place& place);
     Result<void> write_result(const OpenaiMessage& message, const Place& place);
     void write_calls(const OpenaiMessage& message);
+    std::string unique_id(const std::string& id);
     void write_missing_results();
     Result<void> write_parts(const OpenaiMessage& message, const Place& place);
     Result<void> write_part(const OpenaiPart& part, const Place& place);
@@ -43,9 +51,12 @@ class AnthropicMessages {
     const OpenaiRequest& request_;
     Notes& notes_;
     std::string& out_;
-    std::string_view role_;                    // of the turn that is open
-    std::vector<std::string> calls_;           // of the assistant's last turn
-    std::unordered_set<std::string> waiting_;  // those without a result so far
+    std::string_view role_;    // of the turn that is open
+    std::vector<Call> calls_;  // of the assistant's last turn
+    // Those without a result so far, by the id that the client knows; in their order, should several have the same.
+    std::unordered_map<std::string, std::deque<std::size_t>> waiting_;
+    // The ids of the conversation, and the last number that each got behind it.
+    std::unordered_map<std::string, std::size_t> used_;
 };
 
 }  // namespace balancer::wire::convert

@@ -201,6 +201,52 @@ TEST(RequestToAnthropic, CallsAndResultsInOneTurnEach) {
     );
 }
 
+// As servers do that count the calls of each turn anew.
+TEST(RequestToAnthropic, IdsThatComeAgainAreMadeUniqueWithTheirResults) {
+    auto call = [](const std::string& id) {
+        return json{{"id", id}, {"type", "function"}, {"function", {{"name", "a"}, {"arguments", "{}"}}}};
+    };
+    auto result = [](const std::string& id, const std::string& text) {
+        return json{{"role", "tool"}, {"tool_call_id", id}, {"content", text}};
+    };
+    json body;
+    body["messages"] = json::array({
+        {{"role", "user"}, {"content", "go"}},
+        {{"role", "assistant"}, {"tool_calls", json::array({call("call:0"), call("call_0_2")})}},
+        result("call:0", "1"),
+        result("call_0_2", "2"),
+        {{"role", "assistant"}, {"tool_calls", json::array({call("call:0")})}},
+        result("call:0", "3"),
+        // Two of one turn, and one without a result.
+        {{"role", "assistant"}, {"tool_calls", json::array({call("call:0"), call("call:0"), call("call:0")})}},
+        result("call:0", "4"),
+        result("call:0", "5"),
+    });
+    Outcome outcome = convert(body.dump());
+    ASSERT_EQ(outcome.error, "");
+    std::vector<std::string> calls;
+    std::vector<std::string> results;
+    for (const json& message : outcome.body["messages"]) {
+        for (const json& block : message["content"]) {
+            if (block["type"] == "tool_use") calls.push_back(block["id"]);
+            if (block["type"] != "tool_result") continue;
+            bool missing = block.contains("is_error");
+            results.push_back(
+                block["tool_use_id"].get<std::string>() + "=" +
+                (missing ? "none" : block["content"][0]["text"].get<std::string>())
+            );
+        }
+    }
+    EXPECT_EQ(calls, (std::vector<std::string>{"call_0", "call_0_2", "call_0_3", "call_0_4", "call_0_5", "call_0_6"}));
+    EXPECT_EQ(
+        results,
+        (std::vector<std::string>{
+            "call_0=1", "call_0_2=2", "call_0_3=3", "call_0_4=4", "call_0_5=5", "call_0_6=none"
+        })
+    );
+    EXPECT_TRUE(notes(outcome, "tool_calls: ids that come again, made unique"));
+}
+
 TEST(RequestToAnthropic, OrphansAreRepairedAndEmptyTurnsLeftOut) {
     Outcome outcome = convert(
         R"({"messages":[{"role":"user","content":"go"},{"role":"tool","tool_call_id":"x","content":"orphan"},
