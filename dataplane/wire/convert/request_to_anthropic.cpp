@@ -8,6 +8,7 @@
 #include "dataplane/wire/convert/json_text.hpp"
 #include "dataplane/wire/convert/json_write.hpp"
 #include "dataplane/wire/convert/openai_request.hpp"
+#include "dataplane/wire/convert/output_schema.hpp"
 
 namespace balancer::wire::convert {
 namespace {
@@ -78,6 +79,7 @@ std::string user_id_of(const std::string& user) {
 }
 
 void write_settings(
+    JsonReader& reader,
     const OpenaiRequest& request,
     const RequestToAnthropicOptions& options,
     Notes& notes,
@@ -114,7 +116,8 @@ void write_settings(
     if (!request.output_schema.empty()) {
         open_member(out, "output_config");
         out.append("{\"format\":{\"type\":\"json_schema\"");
-        raw_member(out, "schema", request.output_schema);
+        open_member(out, "schema");
+        append_output_schema(reader, request.output_schema, notes, out);
         out.append("}}");
     } else if (!request.response_format.empty() && request.response_format != "text") {
         notes.add("response_format");
@@ -145,7 +148,7 @@ Result<ConvertedForAnthropic> request_to_anthropic(
         return written.error();
     }
     write_tools(*request, done.notes, out);
-    write_settings(*request, options, done.notes, out);
+    write_settings(reader, *request, options, done.notes, out);
     if (options.stream) raw_member(out, "stream", "true");
     for (std::string_view name : request->unknown) done.notes.add_unknown(name);
     out.push_back('}');

@@ -59,7 +59,7 @@ TEST(RequestToAnthropic, CarriesEverySettingOver) {
         json::parse(
             R"({"model":"claude","system":[{"type":"text","text":"be brief"},{"type":"text","text":"and kind"}],
         "messages":[{"role":"user","content":[{"type":"text","text":"hi \u00e9"}]}],"max_tokens":77,"temperature":0.5,"stop_sequences":["a"],
-        "metadata":{"user_id":"u1"},"output_config":{"format":{"type":"json_schema","schema":{"type":"object"}}},"stream":true})"
+        "metadata":{"user_id":"u1"},"output_config":{"format":{"type":"json_schema","schema":{"type":"object","additionalProperties":false}}},"stream":true})"
         )
     );
     EXPECT_TRUE(outcome.include_usage);
@@ -245,6 +245,48 @@ TEST(RequestToAnthropic, IdsThatComeAgainAreMadeUniqueWithTheirResults) {
         })
     );
     EXPECT_TRUE(notes(outcome, "tool_calls: ids that come again, made unique"));
+}
+
+TEST(RequestToAnthropic, ASchemaForTheAnswerIsOneThatAnthropicTakes) {
+    auto sent = [](const std::string& schema) {
+        return convert(
+            R"({"messages":[{"role":"user","content":"x"}],"response_format":{"type":"json_schema","json_schema":{"name":"n","schema":)" +
+            schema + "}}}"
+        );
+    };
+    Outcome outcome = sent(
+        R"({"type":"object","properties":{"minimum":{"type":"integer","minimum":1.0,"maximum":9},
+        "s":{"type":["string","null"],"minLength":1,"maxLength":9,"pattern":"^a","format":"regex","description":"d \"q\""},
+        "u":{"type":"string","format":"uri"},
+        "l":{"type":"array","minItems":1,"maxItems":3,"items":{"type":"object","properties":{"e":{"enum":["a",1,null]}}}},
+        "two":{"type":"array","minItems":2,"items":{"$ref":"#/$defs/d"}},
+        "any":{"anyOf":[{"type":"object","additionalProperties":{"type":"string"}},{"type":"null"}]}},
+        "required":["s"],"additionalProperties":false,"$defs":{"d":{"type":["object","null"],"properties":{}}}})"
+    );
+    ASSERT_EQ(outcome.error, "");
+    EXPECT_EQ(
+        outcome.body["output_config"]["format"]["schema"],
+        json::parse(
+            R"({"type":"object","properties":{"minimum":{"type":"integer"},
+        "s":{"type":["string","null"],"pattern":"^a","description":"d \"q\""},
+        "u":{"type":"string","format":"uri"},
+        "l":{"type":"array","minItems":1,"items":{"type":"object","properties":{"e":{"enum":["a",1,null]}},"additionalProperties":false}},
+        "two":{"type":"array","items":{"$ref":"#/$defs/d"}},
+        "any":{"anyOf":[{"type":"object","additionalProperties":false},{"type":"null"}]}},
+        "required":["s"],"additionalProperties":false,"$defs":{"d":{"type":["object","null"],"properties":{},"additionalProperties":false}}})"
+        )
+    );
+    for (const char* note : {"minimum of the schema dropped", "maximum of the schema dropped", "minLength of the schema",
+                             "maxLength of the schema", "format of the schema", "maxItems of the schema",
+                             "minItems of the schema", "additionalProperties set to false"}) {
+        EXPECT_TRUE(notes(outcome, std::string("response_format: ") + note)) << note;
+    }
+    // One that is good goes as it is written.
+    std::string good = R"({ "type": "object", "properties": {"n": {"type":"number","enum":[1.50]}}, "additionalProperties" : false})";
+    outcome = sent(good);
+    EXPECT_EQ(outcome.body["output_config"]["format"]["schema"], json::parse(good));
+    EXPECT_NE(outcome.bytes.find("[1.50]"), std::string::npos);
+    EXPECT_TRUE(outcome.notes.empty());
 }
 
 TEST(RequestToAnthropic, OrphansAreRepairedAndEmptyTurnsLeftOut) {
