@@ -7,15 +7,48 @@
 
 namespace balancer::wire::convert {
 
+void ObjectEnd::feed(std::string_view more) {
+    for (char c : more) {
+        bool blank = c == ' ' || c == '\t' || c == '\r' || c == '\n';
+        if (at_ == At::kInside) {
+            step(c);
+        } else if (!blank) {
+            bool begins = at_ == At::kBefore && c == '{';
+            at_ = begins ? At::kInside : At::kOther;
+            if (!begins) return;
+            began_ = true;
+            depth_ = 1;
+        }
+    }
+}
+
+void ObjectEnd::step(char c) {
+    if (in_string_) {
+        if (escaped_) {
+            escaped_ = false;
+        } else if (c == '\\') {
+            escaped_ = true;
+        } else if (c == '"') {
+            in_string_ = false;
+        }
+    } else if (c == '"') {
+        in_string_ = true;
+    } else if (c == '{' || c == '[') {
+        ++depth_;
+    } else if ((c == '}' || c == ']') && --depth_ == 0) {
+        at_ = At::kBehind;
+    }
+}
+
 // By index, but for servers that number every call alike or none: there a name begins a call, unless
 // it only comes again. A fragment without a name never does, whatever its id: some servers make up a
 // new one for each.
-bool StreamCalls::continues(const Call& call, const OpenaiCall& fragment) {
+bool StreamCalls::continues(Call& call, const OpenaiCall& fragment) {
     if (fragment.name.empty() || call.name.empty()) return true;
     if (!fragment.id.empty() && !call.id.empty()) return fragment.id == call.id;
     if (fragment.name != call.name) return false;
     bool brings_nothing = fragment.arguments.empty() && fragment.arguments_object.empty();
-    return brings_nothing || kind_of_arguments(reader_, call.text) != ArgumentsKind::kObject;
+    return brings_nothing || !is_whole(call);
 }
 
 StreamCalls::Call& StreamCalls::find(const OpenaiCall& fragment) {
@@ -42,6 +75,7 @@ bool StreamCalls::add(const OpenaiCall& fragment, std::string& out) {
         append_unescaped(call.text, fragment.arguments);
         call.held.append(fragment.arguments);
     }
+    call.end.feed(std::string_view(call.text).substr(before));
     bytes_held_ += call.text.size() - before;
     if (call.closed) return is_blank(fragment.arguments) && fragment.arguments_object.empty();
     std::size_t at = static_cast<std::size_t>(&call - calls_.data());
@@ -61,28 +95,21 @@ void StreamCalls::open(std::size_t at, std::string& out) {
     Call& call = calls_[at];
     call.opened = true;
     open_ = at;
-    whole_checked_at_ = 0;
     events_.start_tool(out, ids_.next(call.id), options_.tool_names.from_openai(call.name));
 }
 
 void StreamCalls::pass_on(Call& call, std::string& out) {
-    if (!call.passes_on) {
-        std::size_t first = call.text.find_first_not_of(" \t\r\n");
-        if (first == std::string::npos || call.text[first] != '{') return;
-        call.passes_on = true;
-    }
-    if (call.held.empty()) return;
+    call.passes_on = call.passes_on || call.end.began();
+    if (!call.passes_on || call.held.empty()) return;
     events_.tool_input(out, call.held);
     call.held.clear();
 }
 
-bool StreamCalls::is_whole(const Call& call) {
-    std::size_t last = call.text.find_last_not_of(" \t\r\n");
-    if (last == std::string::npos || call.text[last] != '}' ||
-        call.text.size() == whole_checked_at_)
-        return false;
-    whole_checked_at_ = call.text.size();
-    return kind_of_arguments(reader_, call.text) == ArgumentsKind::kObject;
+// The text is read as JSON once, when its brackets say that it is whole: fragments may be as small as a letter.
+bool StreamCalls::is_whole(Call& call) {
+    if (!call.end.reached()) return false;
+    if (!call.is_object) call.is_object = kind_of_arguments(reader_, call.text) == ArgumentsKind::kObject;
+    return *call.is_object;
 }
 
 bool StreamCalls::close_if_whole(std::string& out) {
@@ -95,7 +122,7 @@ bool StreamCalls::close(Call& call, bool cut_short, std::string& out) {
     bool good = true;
     if (call.passes_on) {
         pass_on(call, out);
-        good = cut_short || kind_of_arguments(reader_, call.text) == ArgumentsKind::kObject;
+        good = cut_short || is_whole(call);
     } else {
         std::string input;
         append_tool_input(reader_, call.text, input);

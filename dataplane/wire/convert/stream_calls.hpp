@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,28 @@
 #include "dataplane/wire/convert/tool_input.hpp"
 
 namespace balancer::wire::convert {
+
+// Follows a text to the end of the object that it begins with, each byte once. That its brackets match is all it says:
+// not that they are of one kind, or that the text is JSON.
+class ObjectEnd {
+  public:
+    void feed(std::string_view more);
+    // `{` is its first byte that is not blank.
+    bool began() const { return began_; }
+    // And nothing that is not blank is behind the end.
+    bool reached() const { return at_ == At::kBehind; }
+
+  private:
+    enum class At { kBefore, kInside, kBehind, kOther };
+
+    void step(char c);
+
+    At at_ = At::kBefore;
+    std::size_t depth_ = 0;
+    bool began_ = false;
+    bool in_string_ = false;
+    bool escaped_ = false;
+};
 
 // The call whose block is open is passed on fragment by fragment; the others wait. It is closed
 // when its arguments are a whole JSON object and something else comes, or at the end. Fragments
@@ -46,17 +69,19 @@ class StreamCalls {
         std::string name;
         std::string text;  // of the arguments so far, not escaped
         std::string held;  // their insides that have not gone out
+        ObjectEnd end;     // of the text
+        std::optional<bool> is_object;  // the whole text, once its end is reached
         bool opened = false;
         bool closed = false;
         bool passes_on = false;  // the text begins like an object
     };
 
-    bool continues(const Call& call, const OpenaiCall& fragment);
+    bool continues(Call& call, const OpenaiCall& fragment);
     Call& find(const OpenaiCall& fragment);
     void open(std::size_t at, std::string& out);
     void pass_on(Call& call, std::string& out);
     bool close(Call& call, bool cut_short, std::string& out);
-    bool is_whole(const Call& call);
+    bool is_whole(Call& call);
 
     static constexpr std::size_t kCallsMax = 512;
     static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
@@ -68,8 +93,6 @@ class StreamCalls {
     std::vector<Call> calls_;
     std::size_t open_ = kNone;
     std::size_t bytes_held_ = 0;
-    std::size_t whole_checked_at_ =
-        0;  // size of the open call's text when it was last found not to be whole
 };
 
 }  // namespace balancer::wire::convert

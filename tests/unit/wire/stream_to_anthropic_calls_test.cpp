@@ -1,3 +1,6 @@
+#include <chrono>
+
+#include "dataplane/wire/convert/aggregate.hpp"
 #include "tests/unit/wire/stream_to_anthropic_fixture.hpp"
 
 namespace balancer::wire::convert {
@@ -12,6 +15,35 @@ TEST(StreamToAnthropic, ArgumentsOfTheOpenCallGoOutAtOnce) {
     );
     EXPECT_TRUE(converter.state().begun);
     EXPECT_NE(out.find(R"("partial_json":"{\"a\"")"), std::string::npos) << out;
+}
+
+// Of a server that says the name again with each fragment, and numbers none: whether it begins another call is asked each time.
+// 16000 looks at the whole text so far would take minutes.
+TEST(StreamToAnthropic, AMegabyteInSmallFragmentsIsNotReadAgainForEach) {
+    constexpr std::size_t kFragment = 64;
+    std::string text(1U << 20, 'x');
+    // Each could be the object's end.
+    for (std::size_t at = kFragment - 1; at < text.size(); at += kFragment) text[at] = '}';
+    text = R"({"a":")" + text + R"("} )";
+    StreamToAnthropic converter(test_reader(), options());
+    std::string out;
+    auto began = std::chrono::steady_clock::now();
+    for (std::size_t at = 0; at < text.size(); at += kFragment) {
+        json function = {{"name", "Bash"}, {"arguments", text.substr(at, kFragment)}};
+        converter.feed(call(json{{"index", 0}, {"function", function}}.dump()), out);
+    }
+    converter.feed(finish("tool_calls"), out);
+    converter.end(out);
+    EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(30));
+    ASSERT_TRUE(converter.state().finished) << converter.state().error.message;
+    Aggregate whole(test_reader());
+    whole.feed(out);
+    whole.end();
+    std::string message;
+    whole.append_message(message);
+    json content = parse(message)["content"];
+    ASSERT_EQ(content.size(), 1U);
+    EXPECT_EQ(content[0]["input"], json::parse(text));
 }
 
 TEST(StreamToAnthropic, InterleavedCallsAreEachWhole) {
