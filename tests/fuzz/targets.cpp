@@ -203,6 +203,7 @@ const std::vector<Target>& targets() {
         convert_requests_target(),
         convert_answers_target(),
         convert_streams_target(),
+        answer_filters_target(),
         last_known_good_target(),
         count_tokens_target(),
         model_list_target(),

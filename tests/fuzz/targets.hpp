@@ -18,6 +18,7 @@ void text(std::string_view bytes);
 void convert_requests(std::string_view bytes);
 void convert_answers(std::string_view bytes);
 void convert_streams(std::string_view bytes);
+void answer_filters(std::string_view bytes);
 void last_known_good(std::string_view bytes);
 void count_tokens(std::string_view bytes);
 void model_list(std::string_view bytes);
@@ -42,6 +43,7 @@ std::vector<std::string> with_json_words(std::vector<std::string> more);
 Target convert_requests_target();
 Target convert_answers_target();
 Target convert_streams_target();
+Target answer_filters_target();
 Target count_tokens_target();
 Target model_list_target();
 
