@@ -2,11 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <span>
-
 #include "dataplane/wire/convert/json_walk.hpp"
 #include "dataplane/wire/convert/json_write.hpp"
+#include "dataplane/wire/convert/name_list.hpp"
 
 namespace balancer::wire::convert {
 namespace {
@@ -41,10 +39,6 @@ constexpr std::string_view kFormats[] = {
     "ipv6",
     "uuid",
 };
-
-bool is_among(std::span<const std::string_view> names, std::string_view name) {
-    return std::find(names.begin(), names.end(), name) != names.end();
-}
 
 // One schema and those inside of it, copied from its front to its end.
 class SchemaWriter {

@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <span>
 #include <unordered_set>
 
 #include "dataplane/wire/convert/json_walk.hpp"
+#include "dataplane/wire/convert/name_list.hpp"
 
 namespace balancer::wire::convert {
 namespace {
@@ -37,10 +37,6 @@ constexpr std::string_view kFormats[] = {
     "ipv6",
     "uuid",
 };
-
-bool is_among(std::span<const std::string_view> names, std::string_view name) {
-    return std::find(names.begin(), names.end(), name) != names.end();
-}
 
 // Of one schema and those inside of it.
 class StrictCheck {
