@@ -313,8 +313,11 @@ TEST(WireTest, ABenchOfTheFleetDoesNotOutlastARefusedUpdate) {
         health.set_circuit(v1::CIRCUIT_OPEN);
         health.set_generation(1);
         health.set_until_ms(static_cast<std::uint64_t>(unix_now()) + 500);
-        HandMade::exchange(stream, samples::update(samples::version(1, 1), samples::config({"a"}), benched));
-        v1::ConfigSection unknown = samples::config({"a"});
+        v1::ConfigSection config = samples::config({"a"});
+        // It goes by a fifth of this for how long it waits before it tries alone.
+        config.mutable_settings()->mutable_health()->set_failure_cooldown_ms(1'000);
+        HandMade::exchange(stream, samples::update(samples::version(1, 1), config, benched));
+        v1::ConfigSection unknown = config;
         unknown.set_schema(99);
         HandMade::exchange(stream, samples::update(samples::version(1, 2), unknown));
     };
