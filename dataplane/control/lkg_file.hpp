@@ -1,36 +1,24 @@
 // One file of last known good state: its bytes, and the cipher around them. Pure.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
+#include "base/aead.hpp"
 #include "base/clock.hpp"
 #include "base/result.hpp"
 
 namespace balancer::dataplane {
 
-// AES-256; made by this data plane, and never sent anywhere. Wiped at its end. Copied nowhere.
-class LkgKey {
+// Made by this data plane, and never sent anywhere.
+class LkgKey : public AeadKey {
   public:
-    static constexpr std::size_t kBytes = 32;
+    static constexpr std::size_t kBytes = kAeadKeyBytes;
 
     // `raw` has kBytes.
     explicit LkgKey(std::string_view raw);
-    ~LkgKey();
-    LkgKey(const LkgKey&) = delete;
-    LkgKey& operator=(const LkgKey&) = delete;
-
-    const unsigned char* data() const { return bytes_.data(); }
-
-    // Names the key without telling it: 8 bytes.
-    const std::string& id() const { return id_; }
-
-  private:
-    std::array<unsigned char, kBytes> bytes_{};
-    std::string id_;
 };
 
 // Whose file it is, and what it holds. In clear, and authenticated: a file in which any of this has
@@ -50,7 +38,7 @@ struct LkgFile {
     std::string content;
 };
 
-inline constexpr std::size_t kLkgNonceBytes = 12;
+inline constexpr std::size_t kLkgNonceBytes = kAeadNonceBytes;
 
 // `nonce` is kLkgNonceBytes random bytes, other ones each time. Fails when a name is longer than
 // 65535 bytes or the content longer than 2^31 - 1.

@@ -2,17 +2,16 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <openssl/crypto.h>
-#include <openssl/rand.h>
 #include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <utility>
 
-#include "base/check.hpp"
+#include "base/bytes.hpp"
 #include "model/protocol.hpp"
 
 namespace balancer::dataplane {
@@ -21,35 +20,6 @@ namespace {
 constexpr unsigned kMode = 0600;
 // A state is one Update; what is around it in the file is small.
 constexpr std::size_t kFileBytesMax = kSyncMessageBytesMax + (1 << 20);
-
-std::string random_bytes(std::size_t count) {
-    std::string bytes(count, '\0');
-    BALANCER_CHECK(
-        RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), static_cast<int>(count)) == 1
-    );
-    return bytes;
-}
-
-void wipe(std::string& secret) {
-    OPENSSL_cleanse(secret.data(), secret.size());
-}
-
-// Nothing: not 64 hexadecimal digits.
-std::string from_hex(std::string_view hex) {
-    std::string bytes;
-    if (hex.size() != 2 * LkgKey::kBytes) return bytes;
-    auto digit = [](char c) {
-        if (c >= '0' && c <= '9') return c - '0';
-        return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-    };
-    for (std::size_t i = 0; i < hex.size(); i += 2) {
-        int high = digit(hex[i]);
-        int low = digit(hex[i + 1]);
-        if (high < 0 || low < 0) return {};
-        bytes.push_back(static_cast<char>(high * 16 + low));
-    }
-    return bytes;
-}
 
 }  // namespace
 
@@ -178,25 +148,25 @@ Result<void> LkgFolder::load_key() {
     if (!std::filesystem::exists(path, ignored)) return {};
     Result<std::string> hex = read_secret_file(path);
     if (!hex) return hex.error();
-    std::string raw = from_hex(*hex);
+    std::optional<std::string> raw = from_hex(*hex);
     wipe(*hex);
-    if (raw.empty()) {
+    if (!raw || raw->size() != LkgKey::kBytes) {
         return invalid(fmt::format(
             "{} is not a key: remove it, and another one is made (what was kept under it is lost)",
             path.string()
         ));
     }
-    key_ = std::make_unique<LkgKey>(raw);
-    wipe(raw);
+    key_ = std::make_unique<LkgKey>(*raw);
+    wipe(*raw);
     return {};
 }
 
 Result<void> LkgFolder::make_key() {
-    std::string raw = random_bytes(LkgKey::kBytes);
-    std::string hex = to_hex(raw);
-    Result<void> written = write_file_atomically(folder_ / kKeyFile, hex + "\n", kMode, before_);
-    if (written) key_ = std::make_unique<LkgKey>(raw);
-    wipe(raw);
+    SecretBytes raw = random_key();
+    std::string hex = to_hex(raw.view());
+    hex += '\n';
+    Result<void> written = write_file_atomically(folder_ / kKeyFile, hex, kMode, before_);
+    if (written) key_ = std::make_unique<LkgKey>(raw.view());
     wipe(hex);
     return written;
 }
