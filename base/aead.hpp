@@ -20,8 +20,8 @@ class AeadKey {
   public:
     static constexpr std::size_t kIdBytes = 8;
 
-    // `raw` has kAeadKeyBytes. The id is the front of SHA-256 over `label` (what the key is for) and the key: 8 raw bytes. So
-    // it is also what tells a wrong key from the right one.
+    // `raw` has kAeadKeyBytes. The id is the front of SHA-256 over `label` (what the key is for) and the key: 8 raw
+    // bytes. So it is also what tells a wrong key from the right one.
     AeadKey(std::string_view raw, std::string_view label);
 
     std::string_view raw() const { return bytes_.view(); }
@@ -37,8 +37,8 @@ std::string random_bytes(std::size_t count);
 SecretBytes random_key();
 
 // The ciphertext and its tag: kAeadTagBytes more than `content`, which has at most kAeadContentBytesMax. `key` has
-// kAeadKeyBytes, `nonce` kAeadNonceBytes that were never used with that key before: random ones, for up to 2^32 messages
-// under one key (NIST SP 800-38D, 8.3).
+// kAeadKeyBytes, `nonce` kAeadNonceBytes that were never used with that key before: random ones, for up to 2^32
+// messages under one key (NIST SP 800-38D, 8.3).
 std::string aead_seal(
     std::string_view key, std::string_view nonce, std::string_view aad, std::string_view content
 );

@@ -27,8 +27,8 @@ inline void put_name(std::string& out, std::string_view name) {
     out.append(name);
 }
 
-// Takes from the front. Once too little was left, everything is empty or 0 and short_of() stays true. What it returns as
-// views lives as long as the bytes that it was given.
+// Takes from the front. Once too little was left, everything is empty or 0 and short_of() stays true. What it returns
+// as views lives as long as the bytes that it was given.
 class ByteReader {
   public:
     explicit ByteReader(std::string_view rest) : rest_(rest) {}

@@ -52,8 +52,10 @@ constexpr std::string_view kEventNames[] = {
     "last_known_good_not_kept",
     "body",
     "config_revision",
+    "sealing_keys_changed",
+    "sealed_record_unusable",
 };
-static_assert(std::size(kEventNames) == static_cast<std::size_t>(LogEvent::kConfigRevision) + 1);
+static_assert(std::size(kEventNames) == static_cast<std::size_t>(LogEvent::kSealedRecordUnusable) + 1);
 
 spdlog::level::level_enum to_spdlog(LogLevel level) {
     switch (level) {

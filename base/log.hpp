@@ -56,6 +56,8 @@ enum class LogEvent {
     kLastKnownGoodNotKept,
     kBody,
     kConfigRevision,
+    kSealingKeysChanged,
+    kSealedRecordUnusable,
 };
 
 // One named value of an event. Strings are redacted when written.

@@ -12,8 +12,8 @@ namespace balancer {
 // Overwrites what the text holds, in a way that the compiler does not leave out, and empties it.
 void wipe(std::string& secret);
 
-// A secret of a fixed size, in one place of memory which is wiped at the end. Moves only, so that there are as many copies
-// as somebody asked for; view() is for whoever uses it, and must not be kept. There is no way to print one.
+// A secret of a fixed size, in one place of memory which is wiped at the end. Moves only, so that there are as many
+// copies as somebody asked for; view() is for whoever uses it, and must not be kept. There is no way to print one.
 class SecretBytes {
   public:
     SecretBytes() = default;

@@ -34,6 +34,7 @@ void add_change_flags(CLI::App& command, Request& request);
 void add_providers(CLI::App& app, Request& request);  // arguments_providers.cpp
 void add_routes(CLI::App& app, Request& request);     // arguments_providers.cpp
 void add_events(CLI::App& app, Request& request);     // arguments_events.cpp
+void add_keys(CLI::App& app, Request& request);       // arguments_keys.cpp
 void add_config(CLI::App& app, Request& request);     // arguments_config.cpp
 
 }  // namespace balancer::cli

@@ -42,7 +42,7 @@ void add_key_flags(CLI::App& command, KeyFlags& key) {
     CLI::Option_group* group = command.add_option_group(
         "Credential", "Never on the command line, which everybody on the machine can read"
     );
-    group->add_flag("--key-stdin", key.from_stdin, "Read it here, from standard input");
+    group->add_flag("--key-stdin", key.from_stdin, "Read it here, from standard input; it is kept sealed");
     group->add_option("--key-file", key.file, "A file that the control plane reads at each load")
         ->type_name("FILE");
     group->add_option("--key-env", key.variable, "A variable of the control plane's environment")

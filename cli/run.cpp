@@ -98,6 +98,7 @@ int run(
         ->required()
         ->type_name("");
     add_events(app, request);
+    add_keys(app, request);
     add_config(app, request);
     try {
         app.parse(argc, argv);

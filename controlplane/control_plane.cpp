@@ -39,9 +39,12 @@ ControlPlane::ControlPlane(
       ticker_(context),
       health_timer_(context),
       hold_custody_(context, log, store),
-      revisions_(store, options_.config_file, options_.environment) {}
+      revisions_(store, options_.config_file, options_.environment, [this](const std::string& name) {
+          return sealed_key(name);
+      }) {}
 
 Result<void> ControlPlane::start(LoadedConfig loaded) {
+    settle_keys();
     Result<Proposal> proposal = revisions_.at_start(std::move(loaded));
     if (!proposal) return proposal.error();
     if (auto* problems = std::get_if<std::vector<ConfigProblem>>(&*proposal)) {
@@ -89,7 +92,9 @@ void ControlPlane::stop() {
 }
 
 ReloadOutcome ControlPlane::reload(std::string_view cause, const v1::ChangeContext& context) {
-    LoadResult result = load_config(options_.config_file, options_.environment);
+    LoadResult result = load_config(
+        options_.config_file, options_.environment, [this](const std::string& name) { return sealed_key(name); }
+    );
     if (auto* problems = std::get_if<std::vector<ConfigProblem>>(&result)) {
         return refuse(std::move(*problems), cause);
     }

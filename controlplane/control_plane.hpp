@@ -99,6 +99,12 @@ class ControlPlane {
     using ExplainDone = std::function<void(Result<v1::ExplainRequestResponse>)>;
     void explain_request(const v1::ExplainRequestRequest& request, ExplainDone done);
 
+    // The keys of the sealed store (control_plane_keys.cpp): by id, never themselves.
+    Result<v1::ListSealingKeysResponse> list_sealing_keys() const;
+    Result<v1::SealingKeyChange> rotate_sealing_keys(const v1::RotateSealingKeysRequest& request);
+    Result<v1::SealingKeyChange> retire_sealing_key(const v1::RetireSealingKeyRequest& request);
+    KeyCustody& sealing_keys() const { return store_.keys(); }
+
     // What a data plane reports (control_plane_health.cpp). DataPlaneService has seen to it that this process is
     // connected.
     void on_report(
@@ -123,6 +129,13 @@ class ControlPlane {
     const Publisher& publisher() const { return publisher_; }
 
   private:
+    // The secret of an edit that is under way: checked like what is stored, and stored once the edit is made.
+    struct HeldKey {
+        std::string name;  // of the record
+        SecretBytes content;
+        std::uint64_t generation = 0;  // 0: not stored yet
+    };
+
     ReloadOutcome take(
         LoadedConfig loaded, std::string_view cause, const v1::ChangeContext& context
     );
@@ -138,6 +151,14 @@ class ControlPlane {
     Result<v1::ChangeResponse> no_change(std::string message) const;
     Result<Revision> find_revision(std::string_view side, std::string& name) const;
     Result<void> check_enable(const v1::Provider& provider) const;
+    Result<v1::ChangeResponse> edit_text(const v1::EditConfigRequest& request);
+    Result<std::string> sealed_key(const std::string& name) const;
+    void hold_key(v1::ProviderEdit& edit);
+    Result<void> store_held_key();
+    void drop_held_key();
+    void settle_keys();
+    std::optional<std::string> locked_notice() const;
+    std::string credential_problem(std::string_view provider) const;
     void publish_health(const std::string& cause);
     void publish_health_soon(const std::string& cause);
     void log_circuits();
@@ -169,6 +190,7 @@ class ControlPlane {
     std::optional<std::vector<AccountHold>> holds_to_restore_;  // of the store, until the first configuration
     std::uint64_t members_revision_ = 0;                        // of whom the merger knows
 
+    std::optional<HeldKey> held_key_;
     Revisions revisions_;
     v1::ConfigSection config_;  // the head revision with its overrides: what is published
     Standings standings_;       // as last told

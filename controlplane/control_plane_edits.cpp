@@ -180,6 +180,9 @@ Result<void> ControlPlane::check_enable(const v1::Provider& provider) const {
         return credential.ref() == provider.credential_ref();
     });
     if (found) return {};
+    if (std::string problem = credential_problem(provider.name()); !problem.empty()) {
+        return invalid(fmt::format("'{}' cannot be used: {}", provider.name(), problem));
+    }
     return invalid(fmt::format(
         "'{}' has no credential: give its auth_value in {} and reload",
         provider.name(),
@@ -222,10 +225,14 @@ Result<v1::ChangeResponse> ControlPlane::finish(
     if (context.dry_run()) {
         response.set_dry_run(true);
     } else {
+        if (Result<void> sealed = store_held_key(); !sealed) return sealed.error();
         Result<void> done = put_in_force(
             std::move(candidate), fmt::format("{} by hand", response.message()), context.force()
         );
-        if (!done) return done.error();
+        if (!done) {
+            drop_held_key();
+            return done.error();
+        }
     }
     *response.mutable_version() = publisher_.head();
     response.set_revision(revisions_.head().number);
@@ -286,6 +293,16 @@ Result<v1::ChangeResponse> ControlPlane::set_provider_enabled(
 }
 
 Result<v1::ChangeResponse> ControlPlane::edit_config(const v1::EditConfigRequest& request) {
+    v1::EditConfigRequest prepared = request;
+    if (prepared.has_add_provider()) hold_key(*prepared.mutable_add_provider()->mutable_provider());
+    if (prepared.has_update_provider()) hold_key(*prepared.mutable_update_provider()->mutable_provider());
+    Result<v1::ChangeResponse> done = edit_text(prepared);
+    held_key_.reset();
+    return done;
+}
+
+// After its secret has become a reference.
+Result<v1::ChangeResponse> ControlPlane::edit_text(const v1::EditConfigRequest& request) {
     Result<void> current = revisions_.check_revision(request.context().if_revision());
     if (!current) return current.error();
     const v1::UpdateProviderEdit& update = request.update_provider();

@@ -83,6 +83,7 @@ Result<Revision> ControlPlane::find_revision(std::string_view side, std::string&
     Result<std::optional<Revision>> found = store_.revision(*number);
     if (!found) return found.error();
     if (!*found) return not_kept(*number, head.number);
+    if (!(*found)->text_problem.empty()) return invalid((*found)->text_problem);
     return **std::move(found);
 }
 
@@ -117,6 +118,7 @@ Result<v1::ChangeResponse> ControlPlane::rollback_config(const v1::RollbackConfi
     if (!found) return found.error();
     if (!*found) return not_kept(request.revision(), head.number);
     const Revision& old = **found;
+    if (!old.text_problem.empty()) return invalid(old.text_problem);
     if (old.yaml == head.yaml && old.overrides == head.overrides) {
         return no_change(fmt::format("revision {} says what is in force already", old.number));
     }

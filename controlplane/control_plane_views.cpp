@@ -103,6 +103,7 @@ v1::GetStatusResponse ControlPlane::status() const {
             revisions_.head().number
         ));
     }
+    if (std::optional<std::string> notice = locked_notice()) response.add_notices(*notice);
     for (const std::string& notice : revisions_.loaded().notices) response.add_notices(notice);
     for (const Override& entry : revisions_.head().overrides) response.add_notices(describe(entry));
     for (const auto& [dp_id, standing] : merger_.standings()) {
@@ -142,6 +143,7 @@ Result<v1::ListProvidersResponse> ControlPlane::list_providers(const std::string
         view.set_enabled_in_file(in_file != nullptr && in_file->enabled());
         view.set_draining(is_draining(revisions_.head().overrides, provider.name()));
         view.set_in_flight(in_flight_at(data_planes, provider.name()));
+        view.set_credential_problem(credential_problem(provider.name()));
     }
     return response;
 }
@@ -166,13 +168,15 @@ Result<v1::ListDataPlanesResponse> ControlPlane::list_data_planes(const std::str
 }
 
 v1::ValidateConfigResponse ControlPlane::validate(const v1::ValidateConfigRequest& request) const {
+    SealedKeyLookup sealed_keys = [this](const std::string& name) { return sealed_key(name); };
     LoadResult result =
         request.yaml().empty()
-            ? load_config(options_.config_file, options_.environment)
+            ? load_config(options_.config_file, options_.environment, sealed_keys)
             : parse_config(
                   request.yaml(),
                   request.file_name().empty() ? options_.config_file.string() : request.file_name(),
-                  options_.environment
+                  options_.environment,
+                  sealed_keys
               );
     v1::ValidateConfigResponse response;
     if (const auto* problems = std::get_if<std::vector<ConfigProblem>>(&result)) {
@@ -186,6 +190,12 @@ v1::ValidateConfigResponse ControlPlane::validate(const v1::ValidateConfigReques
         response.add_notices(notice);
     }
     return response;
+}
+
+std::string ControlPlane::credential_problem(std::string_view provider) const {
+    const auto& sealed = revisions_.loaded().sealed;
+    auto found = sealed.find(std::string(provider));
+    return found == sealed.end() ? std::string() : found->second.problem;
 }
 
 v1::ShowConfigResponse ControlPlane::show_config() const {

@@ -28,8 +28,13 @@ void sort_by_provider(std::vector<Override>& overrides) {
 
 }  // namespace
 
-Revisions::Revisions(Store& store, std::filesystem::path file, Environment environment)
-    : store_(store), file_(std::move(file)), environment_(std::move(environment)) {}
+Revisions::Revisions(
+    Store& store, std::filesystem::path file, Environment environment, SealedKeyLookup sealed_keys
+)
+    : store_(store),
+      file_(std::move(file)),
+      environment_(std::move(environment)),
+      sealed_keys_(std::move(sealed_keys)) {}
 
 Candidate Revisions::make(LoadedConfig loaded, const Origin& origin, std::string file_sha256)
     const {
@@ -65,6 +70,18 @@ Result<Proposal> Revisions::at_start(LoadedConfig file) {
     Result<std::optional<Revision>> head = store_.head();
     if (!head) return head.error();
     if (*head) head_ = **std::move(head);
+    if (!file.sealed.empty()) {
+        // It was read before the store was open.
+        LoadResult again = parse_config(file.text, file_, environment_, sealed_keys_);
+        if (auto* problems = std::get_if<std::vector<ConfigProblem>>(&again)) {
+            return Proposal(std::move(*problems));
+        }
+        file = std::get<LoadedConfig>(std::move(again));
+    }
+    if (!head_.text_problem.empty() && head_.yaml_sha256 == file.sha256) {
+        head_.yaml = file.text;
+        head_.text_problem.clear();
+    }
     Candidate candidate;
     if (head_.number == 0) {
         std::string sha256 = file.sha256;
@@ -72,6 +89,10 @@ Result<Proposal> Revisions::at_start(LoadedConfig file) {
             make(std::move(file), Origin{RevisionSource::kStart, {}, {}}, std::move(sha256));
         candidate.revision.summary = "the file, at the first start";
         apply(candidate, head_.overrides);
+    } else if (!head_.text_problem.empty()) {
+        Proposal proposal = without_head(std::move(file));
+        if (!std::holds_alternative<Candidate>(proposal)) return proposal;
+        candidate = std::get<Candidate>(std::move(proposal));
     } else if (is_known_file(file.sha256)) {
         LoadResult running = read_again();
         if (auto* problems = std::get_if<std::vector<ConfigProblem>>(&running)) {
@@ -100,6 +121,22 @@ Result<Proposal> Revisions::at_start(LoadedConfig file) {
     return Proposal(std::move(candidate));
 }
 
+Proposal Revisions::without_head(LoadedConfig file) const {
+    std::string sha256 = file.sha256;
+    Candidate candidate = make(std::move(file), Origin{RevisionSource::kFile, {}, {}}, std::move(sha256));
+    candidate.revision.summary = fmt::format("the file, since revision {} cannot be opened", head_.number);
+    candidate.notices.push_back(fmt::format(
+        "revision {}, which was in force, cannot be opened, so {} is in force: {}; once that is mended, `balancerctl "
+        "config rollback {}` brings the revision back",
+        head_.number,
+        file_.string(),
+        head_.text_problem,
+        head_.number
+    ));
+    apply(candidate, head_.overrides);
+    return candidate;
+}
+
 Proposal Revisions::from_file(LoadedConfig file, const Origin& origin) const {
     std::string sha256 = file.sha256;
     std::vector<std::string> lost = lost_edits(file);
@@ -119,7 +156,7 @@ Proposal Revisions::from_file(LoadedConfig file, const Origin& origin) const {
 }
 
 Proposal Revisions::with_text(std::string yaml, const Origin& origin) const {
-    LoadResult loaded = parse_config(yaml, file_, environment_);
+    LoadResult loaded = parse_config(yaml, file_, environment_, sealed_keys_);
     if (auto* problems = std::get_if<std::vector<ConfigProblem>>(&loaded)) {
         return std::move(*problems);
     }
@@ -157,7 +194,7 @@ Proposal Revisions::from_revision(const Revision& old, const Origin& origin) con
 }
 
 LoadResult Revisions::read_again() const {
-    return parse_config(head_.yaml, file_, environment_);
+    return parse_config(head_.yaml, file_, environment_, sealed_keys_);
 }
 
 Result<void> Revisions::keep(Candidate candidate) {

@@ -37,11 +37,14 @@ using Proposal = std::variant<Candidate, std::vector<ConfigProblem>>;
 // the head, on disk before it returns. Publishing is the caller's, after that.
 class Revisions {
   public:
-    Revisions(Store& store, std::filesystem::path file, Environment environment);
+    Revisions(
+        Store& store, std::filesystem::path file, Environment environment, SealedKeyLookup sealed_keys
+    );
 
-    // What is to run at a start, with the file as it was read just now: the head, while the file is
-    // what the head started from; else the file. An error of the store ends the start, problems of
-    // the head too (`problems` in it are the head's own, since the file was checked before).
+    // What is to run at a start, with the file as it was read just now (with or without sealed keys): the head, while
+    // the file is what the head started from and the head's text can be opened; else the file. An error of the store
+    // ends the start, problems of the head too (`problems` in it are the head's own, since the file was checked
+    // before).
     Result<Proposal> at_start(LoadedConfig file);
 
     // The file has been read again and says something else than what the head started from: it
@@ -98,6 +101,8 @@ class Revisions {
     ) const;
 
   private:
+    // The head's text is locked or damaged.
+    Proposal without_head(LoadedConfig file) const;
     // What `now` loses of the edits made since the file was read.
     std::vector<std::string> lost_edits(const LoadedConfig& now) const;
     // Notices about overrides that end with `candidate`.
@@ -107,6 +112,7 @@ class Revisions {
     Store& store_;
     const std::filesystem::path file_;
     const Environment environment_;
+    const SealedKeyLookup sealed_keys_;
     YamlMask mask_;
     Revision head_;
     LoadedConfig loaded_;

@@ -73,7 +73,9 @@ struct Server::Parts {
 
     Result<void> open_state(const ServerOptions& options) {
         if (Result<void> made = prepare_state_dir(options.state_dir); !made) return made;
-        Result<std::unique_ptr<Store>> opened = open_sqlite_store(options.state_dir);
+        Result<std::unique_ptr<Store>> opened = open_sqlite_store(
+            options.state_dir, KeyPlaces::in(options.state_dir, options.environment)
+        );
         if (!opened) return opened.error();
         store = *std::move(opened);
         remove_addresses(options.state_dir);  // ours alone from here on

@@ -72,4 +72,8 @@ int diff_config(Session& session, const std::string& from, const std::string& to
 int rollback_config(Session& session, std::uint64_t revision, const ChangeFlags& flags);
 int save_config(Session& session, const ChangeFlags& flags);
 
+int list_keys(Session& session);
+int rotate_keys(Session& session, const ChangeFlags& flags);
+int retire_key(Session& session, const std::string& id, const ChangeFlags& flags);
+
 }  // namespace balancer::cli

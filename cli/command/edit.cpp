@@ -14,11 +14,11 @@ int wrong_usage(Session& session, const std::string& text) {
     return kUsage;
 }
 
-// A literal of the file: what would be taken for a reference there is written so that it is not.
+// A literal, which the control plane seals: what would be taken for a reference is written so that it is not.
 Result<std::string> as_literal(std::string secret) {
     while (secret.ends_with('\n') || secret.ends_with('\r')) secret.pop_back();
     if (secret.empty()) return invalid("standard input has no key");
-    if (secret.starts_with("file:") || secret == "passthrough") {
+    if (secret.starts_with("file:") || secret.starts_with("sealed:") || secret == "passthrough") {
         return invalid("what standard input has is not a key: see --key-file and --passthrough");
     }
     for (std::size_t at = 0; (at = secret.find("${", at)) != std::string::npos; at += 3) {

@@ -84,7 +84,9 @@ UnixMs last_failure_of(const v1::ProviderView& view) {
 }
 
 std::string cause_words(const v1::ProviderView& view) {
-    std::string words = view.health().cause();
+    std::string words = view.credential_problem();
+    if (!words.empty() && !view.health().cause().empty()) words += "; ";
+    words += view.health().cause();
     for (const v1::ProviderHealth& model : view.models()) {
         if (model.cause().empty()) continue;
         if (!words.empty()) words += "; ";
@@ -148,6 +150,7 @@ void print_facts(Session& session, const v1::ProviderView& view) {
     table.add({"type", type_words(provider)});
     table.add({"base url", provider.base_url()});
     table.add({"credential", auth_words(provider.auth_type())});
+    if (!view.credential_problem().empty()) table.add({"", Cell(view.credential_problem(), Tone::kBad)});
     table.add({"proxy", provider.proxy_url().empty() ? "none" : provider.proxy_url()});
     add_capabilities(table, provider);
     table.add({"enabled", enabled_words(view)});

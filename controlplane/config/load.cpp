@@ -56,6 +56,11 @@ void read_document(const YamlValue& root, ParseContext& context, LoadedConfig& l
         positions = read_providers(*providers, parsed, context, loaded.config, loaded.credentials);
     }
     if (routes != nullptr) read_routes(*routes, context, loaded.config);
+    loaded.sealed = std::move(context.sealed);
+    for (const auto& [provider, key] : loaded.sealed) {
+        if (key.problem.empty()) continue;
+        context.notices.push_back(fmt::format("provider '{}' cannot be used: {}", provider, key.problem));
+    }
     if (context.problems.empty()) self_check(loaded, positions, context.problems);
 }
 
@@ -79,13 +84,16 @@ Environment process_environment() {
 }
 
 LoadResult parse_config(
-    std::string_view yaml, const std::filesystem::path& file, const Environment& environment
+    std::string_view yaml,
+    const std::filesystem::path& file,
+    const Environment& environment,
+    const SealedKeyLookup& sealed
 ) {
     ProblemList problems(file.string());
     LoadedConfig loaded;
     loaded.sha256 = to_hex(sha256(yaml));
     loaded.text = yaml;
-    ParseContext context{problems, loaded.notices, environment, file.parent_path()};
+    ParseContext context{problems, loaded.notices, environment, file.parent_path(), sealed, {}};
     try {
         std::optional<YamlValue> root = parse_document(yaml, problems);
         if (root) read_document(*root, context, loaded);
@@ -98,9 +106,11 @@ LoadResult parse_config(
     return loaded;
 }
 
-LoadResult load_config(const std::filesystem::path& file, const Environment& environment) {
+LoadResult load_config(
+    const std::filesystem::path& file, const Environment& environment, const SealedKeyLookup& sealed
+) {
     Result<std::string> yaml = read_file(file, kYamlBytesMax);
-    if (yaml) return parse_config(*yaml, file, environment);
+    if (yaml) return parse_config(*yaml, file, environment, sealed);
     return std::vector<ConfigProblem>{
         ConfigProblem{file.string(), 0, 0, "", yaml.error().text(), ""}
     };

@@ -10,6 +10,7 @@
 
 #include "base/file.hpp"
 #include "base/redact.hpp"
+#include "controlplane/config/sealed_key.hpp"
 #include "controlplane/config/yaml_text.hpp"
 
 namespace balancer::controlplane {
@@ -33,9 +34,11 @@ bool is_secret_key(std::string_view key) {
     return std::find(kSecretKeys.begin(), kSecretKeys.end(), key) != kSecretKeys.end();
 }
 
-// Nothing but the names of variables, a file, or what is no secret: "${A}", "file:/run/key".
+// Nothing but the names of variables, a file, a sealed record, or what is no secret: "${A}", "file:/run/key",
+// "sealed:a.1".
 bool is_reference(std::string_view text) {
     if (text.empty() || text == "passthrough" || text.starts_with("file:")) return true;
+    if (std::optional<std::string> name = sealed_name(text)) return is_sealed_name(*name);
     while (text.starts_with("${")) {
         std::size_t close = text.find('}');
         if (close == std::string_view::npos) return false;

@@ -10,7 +10,7 @@ namespace balancer::controlplane {
 
 // Takes secrets out of configurations. What stands in their place is the same for the same secret,
 // so that a diff shows a changed one, and tells nothing about it: the mark is keyed with random
-// bytes of this process. References (`${NAME}`, `file:PATH`, `passthrough`) are shown. Lives with
+// bytes of this process. References (`${NAME}`, `file:PATH`, `sealed:NAME`, `passthrough`) are shown. Lives with
 // the control plane.
 class YamlMask {
   public:

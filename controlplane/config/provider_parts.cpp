@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "base/file.hpp"
+#include "controlplane/config/sealed_key.hpp"
 
 namespace balancer::controlplane {
 namespace {
@@ -60,6 +61,37 @@ bool holds_certificate(const std::string& pem) {
     return certificate != nullptr;
 }
 
+// The secret under that name. None, and no problem of the file either, when it cannot be had: it may come back without
+// the file being changed, and until then the rest is to serve.
+std::optional<std::string> read_sealed_key(
+    const YamlValue& value, const std::string& name, const std::string& provider, ParseContext& context
+) {
+    if (!is_sealed_name(name)) {
+        context.problems.add(
+            value.at,
+            value.path,
+            "'sealed:' must be followed by the name that `balancerctl providers add` gave the key"
+        );
+        return std::nullopt;
+    }
+    SealedKeyUse& use = context.sealed[provider];
+    use.name = name;
+    if (!context.sealed_keys) {
+        use.problem = "its key has not been looked up";
+        return std::nullopt;
+    }
+    Result<std::string> secret = context.sealed_keys(name);
+    if (!secret) {
+        use.problem = secret.error().text();
+        return std::nullopt;
+    }
+    if (const char* flaw = flaw_of_secret(*secret)) {
+        context.problems.add(value.at, value.path, flaw);
+        return std::nullopt;
+    }
+    return *std::move(secret);
+}
+
 }  // namespace
 
 void read_credential(
@@ -87,12 +119,15 @@ void read_credential(
         return;
     }
     if (value == nullptr) return;
-    std::optional<std::string> secret = read_secret(*value, context);
+    provider.set_credential_ref("provider/" + provider.name());
+    std::optional<std::string> sealed =
+        value->node.IsScalar() ? sealed_name(value->node.Scalar()) : std::nullopt;
+    std::optional<std::string> secret = sealed ? read_sealed_key(*value, *sealed, provider.name(), context)
+                                               : read_secret(*value, context);
     if (!secret) return;
     // The Chat Completions dialect knows the Authorization header only.
     const bool token = provider.auth_type() == v1::AUTH_TYPE_AUTH_TOKEN ||
                        provider.type() == v1::PROVIDER_TYPE_OPENAI;
-    provider.set_credential_ref("provider/" + provider.name());
     v1::Credential& credential = *credentials.add_credentials();
     credential.set_ref(provider.credential_ref());
     credential.set_generation(1);

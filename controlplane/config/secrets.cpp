@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/file.hpp"
+#include "controlplane/config/sealed_key.hpp"
 
 namespace balancer::controlplane {
 namespace {
@@ -59,6 +60,11 @@ void ParseContext::not_yet(const std::string& path, std::string_view why) {
 }
 
 Result<std::string> resolve_secret(std::string_view text, const ParseContext& context) {
+    if (sealed_name(text)) {
+        return invalid(
+            "'sealed:' is for auth_value of a provider; other secrets come from ${NAME} or file:PATH"
+        );
+    }
     if (!text.starts_with(kFilePrefix)) return expand(text, context.environment);
     Result<std::string> path = expand(text.substr(kFilePrefix.size()), context.environment);
     if (!path) return path;
@@ -69,24 +75,24 @@ Result<std::string> resolve_secret(std::string_view text, const ParseContext& co
     return content;
 }
 
+const char* flaw_of_secret(std::string_view secret) {
+    if (secret.empty()) return "must not be empty";
+    if (!is_utf8(secret)) return "holds bytes that are not UTF-8";
+    bool control = std::any_of(secret.begin(), secret.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; });
+    return control ? "holds a line break or another control character" : nullptr;
+}
+
 std::optional<std::string> read_secret(const YamlValue& value, ParseContext& context) {
     std::optional<std::string> text = as_text(value, context.problems);
     if (!text) return std::nullopt;
     Result<std::string> secret = resolve_secret(*text, context);
-    std::string problem;
     if (!secret) {
-        problem = secret.error().text();
-    } else if (secret->empty()) {
-        problem = "must not be empty";
-    } else if (!is_utf8(*secret)) {
-        problem = "holds bytes that are not UTF-8";
-    } else if (std::any_of(secret->begin(), secret->end(), [](unsigned char c) {
-                   return c < 0x20 || c == 0x7F;
-               })) {
-        problem = "holds a line break or another control character";
+        context.problems.add(value.at, value.path, secret.error().text());
+    } else if (const char* flaw = flaw_of_secret(*secret)) {
+        context.problems.add(value.at, value.path, flaw);
+    } else {
+        return *std::move(secret);
     }
-    if (problem.empty()) return *std::move(secret);
-    context.problems.add(value.at, value.path, problem);
     return std::nullopt;
 }
 

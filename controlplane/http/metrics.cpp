@@ -246,6 +246,40 @@ void add_fleet(std::vector<prometheus::MetricFamily>& out, const ControlPlane& c
                       .take());
 }
 
+// Nothing when the store cannot be read: a missing series tells it.
+void add_sealing_keys(
+    std::vector<prometheus::MetricFamily>& out, const ControlPlane& control_plane, UnixMs now
+) {
+    Result<std::vector<KeyUse>> uses = control_plane.sealing_keys().keys();
+    if (!uses) return;
+    Family records = gauge("sealed_records", "Secrets in the sealed store, by kind.");
+    Family locked = gauge("sealed_records_locked", "Of those, how many are locked: their key is not there.");
+    for (std::size_t kind = 0; kind < kSealedKinds; ++kind) {
+        std::uint64_t all = 0;
+        std::uint64_t without_key = 0;
+        for (const KeyUse& use : *uses) {
+            all += use.records[kind];
+            if (!use.source) without_key += use.records[kind];
+        }
+        std::string word(name_of(static_cast<SealedKind>(kind)));
+        records.add(all, {{"kind", word}});
+        locked.add(without_key, {{"kind", word}});
+    }
+    const KeyUse& active = uses->front();
+    auto seconds = [](std::int64_t ms) { return static_cast<double>(ms) / 1000.0; };
+    out.push_back(records.take());
+    out.push_back(locked.take());
+    out.push_back(gauge("sealing_keys", "Keys of the ring that are there.")
+                      .add(std::count_if(uses->begin(), uses->end(), [](const KeyUse& use) { return use.source; }))
+                      .take());
+    out.push_back(gauge("sealing_key_age_seconds", "How long the active key has been that; the label is its id.")
+                      .add(seconds(now - active.active_since), {{"key", active.id}})
+                      .take());
+    out.push_back(gauge("sealing_key_rotated_timestamp_seconds", "Unix time since which the active key is that.")
+                      .add(seconds(active.active_since))
+                      .take());
+}
+
 }  // namespace
 
 std::string metrics_text(const ControlPlane& control_plane, UnixMs now) {
@@ -254,6 +288,7 @@ std::string metrics_text(const ControlPlane& control_plane, UnixMs now) {
     add_providers(families, control_plane);
     add_fleet(families, control_plane);
     add_sync(families, control_plane, now);
+    add_sealing_keys(families, control_plane, now);
     std::ostringstream out;
     prometheus::TextSerializer().Serialize(out, families);
     return std::move(out).str();

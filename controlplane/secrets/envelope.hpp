@@ -11,8 +11,8 @@
 
 namespace balancer::controlplane {
 
-// Where a record stands. It is additional data of both ciphers, so that a record which was moved to another name, kind or
-// store, or under another generation, does not open.
+// Where a record stands. It is additional data of both ciphers, so that a record which was moved to another name, kind
+// or store, or under another generation, does not open.
 struct SealedPlace {
     std::string_view store_uuid;
     SealedKind kind = SealedKind::kOAuthAccount;
@@ -44,11 +44,12 @@ struct SealedParts {
 // Errors, all kTampered: no record, another format, cut short, or something behind its end.
 Result<SealedParts> parse_sealed(std::string_view record);
 
-// Errors: kTampered. `key` must be the one that the record names; that it is asked for with another one is a kTampered, too.
+// Errors: kTampered. `key` must be the one that the record names; that it is asked for with another one is a kTampered,
+// too.
 Result<SecretBytes> open_record(const SealedPlace& place, const SealedParts& parts, const SealingKey& key);
 
-// The same record with its data key wrapped by another key of the ring; the content's bytes stay as they are. It was opened
-// before: what is damaged is never made to look new. Errors: kTampered.
+// The same record with its data key wrapped by another key of the ring; the content's bytes stay as they are. It was
+// opened before: what is damaged is never made to look new. Errors: kTampered.
 Result<std::string> rewrap_record(
     const SealedPlace& place, std::string_view record, const SealingKey& from, const SealingKey& to
 );

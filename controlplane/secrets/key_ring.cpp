@@ -14,7 +14,8 @@ constexpr unsigned kMode = 0400;
 
 Error refused(const std::string& from, const std::string& why) {
     return invalid(fmt::format(
-        "the sealing keys of {} cannot be used: {}; put back a good copy (docs/operations.md says what a lost key means)",
+        "the sealing keys of {} cannot be used: {}; put back a good copy (docs/operations.md, Keys of the sealed "
+        "store, says what a lost key means)",
         from,
         why
     ));
@@ -26,8 +27,8 @@ Result<void> check_mode(const std::filesystem::path& file) {
     if (::stat(file.c_str(), &status) != 0) return {};  // reading it will tell
     if ((status.st_mode & 077) == 0) return {};
     return invalid(fmt::format(
-        "{} holds the keys of every secret here and can be read by others than its owner (mode {:04o}): run chmod 400 {}; "
-        "if somebody may have read it, `balancerctl keys rotate` and change the secrets themselves",
+        "{} holds the keys of every secret here and can be read by others than its owner (mode {:04o}): run "
+        "chmod 400 {}; if somebody may have read it, `balancerctl keys rotate` and change the secrets themselves",
         file.string(),
         static_cast<unsigned>(status.st_mode & 07777),
         file.string()
@@ -146,14 +147,14 @@ Result<void> KeyRing::write_file(SealingKeys keys) {
 Result<void> KeyRing::rotate() {
     if (!keys_.empty() && keys_.front().source != KeySource::kFile) {
         return invalid(fmt::format(
-            "the active key comes from the {}, which is not ours to change: put a new key (openssl rand -hex 32) in front of "
-            "the old one there, restart the control plane, which then seals everything with the new one, and take the old one "
-            "out once `balancerctl keys list` shows no record under it",
+            "the active key comes from the {}, which is not ours to change: put a new key (openssl rand -hex 32) in "
+            "front of the old one there, restart the control plane, which then seals everything with the new one, and "
+            "take the old one out once `balancerctl keys list` shows no record under it",
             name_of(keys_.front().source)
         ));
     }
     if (keys_.size() >= kSealingKeysMax) {
-        return invalid("there are too many keys already: retire those that no record needs (`balancerctl keys retire`)");
+        return invalid("there are too many keys: retire those that no record needs (`balancerctl keys retire`)");
     }
     SecretBytes raw = random_key();
     SealingKeys keys = file_keys("");

@@ -32,15 +32,16 @@ struct KeyPlaces {
 
     BeforeFileStep before;  // for tests
 
-    // `STATE_DIR/sealing.keys`, `$CREDENTIALS_DIRECTORY/balancer-sealing-keys` if it is there, `$BALANCER_SEALING_KEYS`.
+    // `STATE_DIR/sealing.keys`, `$CREDENTIALS_DIRECTORY/balancer-sealing-keys` if it is there,
+    // `$BALANCER_SEALING_KEYS`.
     static KeyPlaces in(
         const std::filesystem::path& state_dir,
         const std::function<std::optional<std::string>(const std::string&)>& environment
     );
 };
 
-// Lives with the store that it seals; not thread-safe. A systemd credential goes before the variable and both before the file:
-// the first key of the first place is the active one, and all keys of all places can open.
+// Lives with the store that it seals; not thread-safe. A systemd credential goes before the variable and both before
+// the file: the first key of the first place is the active one, and all keys of all places can open.
 class KeyRing {
   public:
     struct Entry {
@@ -49,8 +50,8 @@ class KeyRing {
         bool active = false;
     };
 
-    // Makes the file (mode 0400, on disk before this returns) when there is no key anywhere. Refused, with how to mend it: a file
-    // that group or others may read, and a place that cannot be read or holds something else.
+    // Makes the file (mode 0400, on disk before this returns) when there is no key anywhere. Refused, with how to mend
+    // it: a file that group or others may read, and a place that cannot be read or holds something else.
     static Result<KeyRing> open(KeyPlaces places);
 
     const SealingKey& active() const { return *keys_.front().key; }
@@ -60,8 +61,9 @@ class KeyRing {
     // The active one first.
     std::vector<Entry> entries() const;
 
-    // A new active key, on disk before this returns; the one before stays. Refused when the active key is not the file's: then
-    // the words say how it is done. An error leaves the ring as it was (the file may have the new key already).
+    // A new active key, on disk before this returns; the one before stays. Refused when the active key is not the
+    // file's: then the words say how it is done. An error leaves the ring as it was (the file may have the new key
+    // already).
     Result<void> rotate();
 
     // Takes a key out of the file. `id`: 16 hex digits. Refused: the active one, one that is not in the file.

@@ -9,8 +9,8 @@
 
 namespace balancer::controlplane {
 
-// Keeps the contents in memory, wiped when they are replaced, erased or at the end; nothing is encrypted, since the key would
-// lie beside it. Never locked, never tampered with, no kIo.
+// Keeps the contents in memory, wiped when they are replaced, erased or at the end; nothing is encrypted, since the key
+// would lie beside it. Never locked, never tampered with, no kIo.
 class MemorySealedStore final : public SealedStore {
   public:
     Result<std::optional<SealedRecord>> get(SealedKind kind, std::string_view name) const override;

@@ -16,7 +16,7 @@ namespace balancer::controlplane {
 // What a record is. Its name on disk, in metrics and for people: "oauth_account", "provider_key", "config_text".
 enum class SealedKind {
     kOAuthAccount,  // by account name: its tokens
-    kProviderKey,   // by reference: what `sealed:NAME` in the configuration stands for; never changed, only made and erased
+    kProviderKey,   // by reference: what `sealed:NAME` in the configuration stands for; made and erased, never changed
     kConfigText,    // by SHA-256: the text of a revision, which may hold literal secrets
 };
 inline constexpr std::size_t kSealedKinds = 3;
@@ -66,8 +66,8 @@ class SealedStore {
     // By name, locked ones too: one bad record hides no other. Opens nothing. Errors: kIo.
     virtual Result<std::vector<SealedEntry>> list(SealedKind kind) const = 0;
 
-    // Replaces the record of that generation; 0: there must be none yet. Returns the new generation. A record that is locked
-    // or tampered with may be replaced like any other. Errors: kConflict, kRefused, kIo.
+    // Replaces the record of that generation; 0: there must be none yet. Returns the new generation. A record that is
+    // locked or tampered with may be replaced like any other. Errors: kConflict, kRefused, kIo.
     virtual Result<std::uint64_t> put(
         SealedKind kind, std::string_view name, std::string_view content, std::uint64_t if_generation
     ) = 0;

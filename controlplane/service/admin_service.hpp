@@ -120,6 +120,23 @@ class AdminService final : public v1::Admin::CallbackService {
         v1::ExplainRequestResponse* response
     ) override;
 
+    // admin_service_keys.cpp
+    grpc::ServerUnaryReactor* ListSealingKeys(
+        grpc::CallbackServerContext* context,
+        const v1::ListSealingKeysRequest* request,
+        v1::ListSealingKeysResponse* response
+    ) override;
+    grpc::ServerUnaryReactor* RotateSealingKeys(
+        grpc::CallbackServerContext* context,
+        const v1::RotateSealingKeysRequest* request,
+        v1::SealingKeyChange* response
+    ) override;
+    grpc::ServerUnaryReactor* RetireSealingKey(
+        grpc::CallbackServerContext* context,
+        const v1::RetireSealingKeyRequest* request,
+        v1::SealingKeyChange* response
+    ) override;
+
   private:
     // What one call is, for the log.
     struct Call {

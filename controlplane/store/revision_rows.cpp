@@ -1,6 +1,9 @@
 #include "controlplane/store/revision_rows.hpp"
 
+#include <algorithm>
 #include <array>
+
+#include "controlplane/store/sealed_rows.hpp"
 
 namespace balancer::controlplane {
 namespace {
@@ -83,11 +86,42 @@ Result<void> insert_override(
         .run();
 }
 
-Result<void> insert_text(SqliteDatabase& database, const Revision& revision) {
-    Result<SqliteStatement> statement =
-        database.prepare("INSERT OR IGNORE INTO texts (sha256, yaml) VALUES (?, ?)");
-    if (!statement) return statement.error();
-    return statement->bind(revision.yaml_sha256).bind(revision.yaml).run();
+Result<void> insert_text(SqliteDatabase& database, const Sealer& sealer, const Revision& revision) {
+    Result<std::optional<SealedRow>> row =
+        read_sealed(database, SealedKind::kConfigText, revision.yaml_sha256);
+    if (!row) return row.error();
+    // One that does not open is replaced: here is its content.
+    if (*row && sealer.open(**row)) return {};
+    Result<std::uint64_t> sealed = insert_sealed(
+        database, sealer, SealedKind::kConfigText, revision.yaml_sha256, revision.yaml
+    );
+    if (!sealed) return sealed.error();
+    return {};
+}
+
+// The keys that no text refers to. Their names are unlike everything else (config/sealed_key), so that looking for them
+// in the text is enough.
+Result<void> forget_provider_keys(SqliteDatabase& database, const Sealer& sealer) {
+    Result<std::vector<SealedRow>> keys = read_sealed_fronts(database, SealedKind::kProviderKey);
+    if (!keys) return keys.error();
+    Result<std::vector<SealedRow>> texts = read_sealed_fronts(database, SealedKind::kConfigText);
+    if (!texts) return texts.error();
+    for (const SealedRow& text : *texts) {
+        if (keys->empty()) return {};
+        Result<std::optional<SealedRow>> row = read_sealed(database, SealedKind::kConfigText, text.name);
+        if (!row) return row.error();
+        if (!*row) continue;
+        Result<SecretBytes> yaml = sealer.open(**row);
+        if (!yaml) return {};
+        std::erase_if(*keys, [&](const SealedRow& key) {
+            return yaml->view().find("sealed:" + key.name) != std::string_view::npos;
+        });
+    }
+    for (const SealedRow& key : *keys) {
+        Result<void> erased = erase_sealed(database, SealedKind::kProviderKey, key.name);
+        if (!erased) return erased;
+    }
+    return {};
 }
 
 Result<void> insert_row(SqliteDatabase& database, const Revision& revision) {
@@ -115,7 +149,7 @@ std::string_view name_of(RevisionSource source) {
 }
 
 Result<std::optional<Revision>> read_revision(
-    const SqliteDatabase& database, std::uint64_t number
+    const SqliteDatabase& database, const Sealer& sealer, std::uint64_t number
 ) {
     Result<SqliteStatement> row =
         database.prepare(std::string("SELECT ") + kColumns + " FROM revisions WHERE number = ?");
@@ -125,9 +159,14 @@ Result<std::optional<Revision>> read_revision(
     std::optional<Revision> revision;
     if (!*found) return revision;
     revision = from_columns(*row);
-    Result<std::optional<std::string>> yaml = read_text(database, revision->yaml_sha256);
-    if (!yaml) return yaml.error();
-    revision->yaml = yaml->value_or("");
+    Result<std::optional<std::string>> yaml = read_text(database, sealer, revision->yaml_sha256);
+    if (yaml) {
+        revision->yaml = yaml->value_or("");
+    } else if (is(yaml.error(), SealedErrc::kLocked) || is(yaml.error(), SealedErrc::kTampered)) {
+        revision->text_problem = yaml.error().text();
+    } else {
+        return yaml.error();
+    }
     Result<std::vector<Override>> overrides = read_overrides(database, number);
     if (!overrides) return overrides.error();
     revision->overrides = *std::move(overrides);
@@ -161,19 +200,20 @@ Result<std::vector<Revision>> read_history(const SqliteDatabase& database, std::
 }
 
 Result<std::optional<std::string>> read_text(
-    const SqliteDatabase& database, std::string_view yaml_sha256
+    const SqliteDatabase& database, const Sealer& sealer, std::string_view yaml_sha256
 ) {
-    Result<SqliteStatement> row = database.prepare("SELECT yaml FROM texts WHERE sha256 = ?");
+    Result<std::optional<SealedRow>> row = read_sealed(database, SealedKind::kConfigText, yaml_sha256);
     if (!row) return row.error();
-    Result<bool> found = row->bind(yaml_sha256).step();
-    if (!found) return found.error();
     std::optional<std::string> yaml;
-    if (*found) yaml = row->text(0);
+    if (!*row) return yaml;
+    Result<SecretBytes> content = sealer.open(**row);
+    if (!content) return content.error();
+    yaml = std::string(content->view());
     return yaml;
 }
 
-Result<void> insert_revision(SqliteDatabase& database, const Revision& revision) {
-    if (Result<void> kept = insert_text(database, revision); !kept) return kept;
+Result<void> insert_revision(SqliteDatabase& database, const Sealer& sealer, const Revision& revision) {
+    if (Result<void> kept = insert_text(database, sealer, revision); !kept) return kept;
     if (Result<void> kept = insert_row(database, revision); !kept) return kept;
     for (const Override& entry : revision.overrides) {
         Result<void> kept = insert_override(database, revision.number, entry);
@@ -185,7 +225,7 @@ Result<void> insert_revision(SqliteDatabase& database, const Revision& revision)
     return head->bind(as_number(revision.number)).run();
 }
 
-Result<void> forget_revisions(SqliteDatabase& database, std::uint64_t newest_gone) {
+Result<void> forget_revisions(SqliteDatabase& database, const Sealer& sealer, std::uint64_t newest_gone) {
     for (const char* sql : {
              "DELETE FROM revision_overrides WHERE revision <= ?",
              "DELETE FROM revisions WHERE number <= ?",
@@ -195,10 +235,40 @@ Result<void> forget_revisions(SqliteDatabase& database, std::uint64_t newest_gon
         Result<void> done = statement->bind(as_number(newest_gone)).run();
         if (!done) return done;
     }
-    return database.execute(
-        "DELETE FROM texts WHERE sha256 NOT IN (SELECT yaml_sha256 FROM revisions)"
-        " AND sha256 NOT IN (SELECT file_sha256 FROM revisions)"
+    Result<void> forgotten = database.execute(
+        "DELETE FROM sealed WHERE kind = 'config_text'"
+        " AND name NOT IN (SELECT yaml_sha256 FROM revisions)"
+        " AND name NOT IN (SELECT file_sha256 FROM revisions)"
     );
+    if (!forgotten) return forgotten;
+    return forget_provider_keys(database, sealer);
+}
+
+Result<bool> seal_old_texts(SqliteDatabase& database, const Sealer& sealer) {
+    bool some = false;
+    {
+        Result<SqliteStatement> table =
+            database.prepare("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'texts'");
+        if (!table) return table.error();
+        Result<bool> there = table->step();
+        if (!there) return there.error();
+        if (!*there) return false;
+    }
+    {
+        Result<SqliteStatement> rows = database.prepare("SELECT sha256, yaml FROM texts");
+        if (!rows) return rows.error();
+        for (;;) {
+            Result<bool> more = rows->step();
+            if (!more) return more.error();
+            if (!*more) break;
+            some = true;
+            Result<std::uint64_t> sealed =
+                insert_sealed(database, sealer, SealedKind::kConfigText, rows->text(0), rows->text(1));
+            if (!sealed) return sealed.error();
+        }
+    }
+    if (Result<void> gone = database.execute("DROP TABLE texts"); !gone) return gone.error();
+    return some;
 }
 
 }  // namespace balancer::controlplane

@@ -86,6 +86,14 @@ SqliteStatement& SqliteStatement::bind(std::int64_t number) {
     return *this;
 }
 
+SqliteStatement& SqliteStatement::bind_blob(std::string_view bytes) {
+    int code = sqlite3_bind_blob(
+        handle_.get(), ++bound_, bytes.data(), static_cast<int>(bytes.size()), SQLITE_TRANSIENT
+    );
+    if (code != SQLITE_OK) bind_error_ = code;
+    return *this;
+}
+
 Result<bool> SqliteStatement::step() {
     if (bind_error_ != SQLITE_OK) return database_->error("write");
     int code = sqlite3_step(handle_.get());
@@ -102,6 +110,14 @@ Result<void> SqliteStatement::run() {
 
 std::string SqliteStatement::text(int column) const {
     const auto* bytes = reinterpret_cast<const char*>(sqlite3_column_text(handle_.get(), column));
+    if (bytes == nullptr) return {};
+    return std::string(
+        bytes, static_cast<std::size_t>(sqlite3_column_bytes(handle_.get(), column))
+    );
+}
+
+std::string SqliteStatement::blob(int column) const {
+    const auto* bytes = static_cast<const char*>(sqlite3_column_blob(handle_.get(), column));
     if (bytes == nullptr) return {};
     return std::string(
         bytes, static_cast<std::size_t>(sqlite3_column_bytes(handle_.get(), column))

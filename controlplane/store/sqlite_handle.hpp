@@ -47,6 +47,7 @@ class SqliteStatement {
   public:
     SqliteStatement& bind(std::string_view text);
     SqliteStatement& bind(std::int64_t number);
+    SqliteStatement& bind_blob(std::string_view bytes);
 
     // True: there is a row. False: no more.
     Result<bool> step();
@@ -56,6 +57,7 @@ class SqliteStatement {
 
     // Columns of the present row, from 0.
     std::string text(int column) const;
+    std::string blob(int column) const;
     std::int64_t number(int column) const;
 
   private:

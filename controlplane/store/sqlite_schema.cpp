@@ -46,9 +46,17 @@ constexpr const char* kHoldsAndEmptiness =
     "  why TEXT NOT NULL, PRIMARY KEY (provider, model)"
     ") WITHOUT ROWID;";
 
+// Secrets, each sealed by itself (secrets/envelope). What the table texts held moves there once the keys are known
+// (revision_rows), and then that table goes.
+constexpr const char* kSealed =
+    "CREATE TABLE sealed ("
+    "  kind TEXT NOT NULL, name TEXT NOT NULL, generation INTEGER NOT NULL, record BLOB NOT NULL,"
+    "  PRIMARY KEY (kind, name)"
+    ");";
+
 // Step i brings a store from schema i to i+1. Never edited once released: a new need is a new step.
-constexpr std::array<const char*, 3> kSteps = {
-    kIdentityAndOverrides, kRevisions, kHoldsAndEmptiness};
+constexpr std::array<const char*, 4> kSteps = {
+    kIdentityAndOverrides, kRevisions, kHoldsAndEmptiness, kSealed};
 
 Result<std::size_t> read_schema(const SqliteDatabase& database) {
     Result<SqliteStatement> statement = database.prepare("PRAGMA user_version");

@@ -10,9 +10,11 @@
 
 #include "base/file.hpp"
 #include "controlplane/store/hold_rows.hpp"
+#include "controlplane/store/meta_rows.hpp"
 #include "controlplane/store/revision_rows.hpp"
 #include "controlplane/store/sqlite_handle.hpp"
 #include "controlplane/store/sqlite_schema.hpp"
+#include "controlplane/store/sqlite_sealed_store.hpp"
 
 namespace balancer::controlplane {
 namespace {
@@ -78,28 +80,41 @@ class DirectoryLock {
 
 class SqliteStore final : public Store {
   public:
-    SqliteStore(DirectoryLock lock, SqliteDatabase database, SqliteDatabase hold_database)
-        : lock_(std::move(lock)), database_(std::move(database)), hold_database_(std::move(hold_database)) {}
+    SqliteStore(DirectoryLock lock, SqliteDatabase database, SqliteDatabase hold_database, KeyRing ring)
+        : lock_(std::move(lock)),
+          database_(std::move(database)),
+          hold_database_(std::move(hold_database)),
+          sealer_(std::move(ring)),
+          sealed_(database_, sealer_, [this](const auto& work) { return fenced(database_, work); }),
+          keys_(database_, sealer_, [this](const auto& work) { return fenced(database_, work); }) {}
 
     Result<void> begin_epoch() {
         for (SqliteDatabase* each : {&database_, &hold_database_}) {
             Result<void> pragmas = each->execute(
                 "PRAGMA busy_timeout=2000; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+                "PRAGMA secure_delete=ON;"
             );
             if (!pragmas) return pragmas;
         }
-        return database_.transaction([this]() -> Result<void> {
+        Result<void> begun = database_.transaction([this]() -> Result<void> {
             if (Result<void> migrated = migrate(database_); !migrated) return migrated;
             Result<std::optional<std::string>> uuid = read_meta(database_, "store_uuid");
             if (!uuid) return uuid.error();
-            Result<std::optional<std::string>> epoch = read_meta(database_, "epoch");
+            Result<std::uint64_t> epoch = read_meta_number(database_, "epoch");
             if (!epoch) return epoch.error();
             identity_.store_uuid = uuid->value_or(make_uuid());
-            identity_.epoch = std::strtoull(epoch->value_or("0").c_str(), nullptr, 10) + 1;
-            if (Result<void> kept = write_meta("store_uuid", identity_.store_uuid); !kept)
-                return kept;
-            return write_meta("epoch", std::to_string(identity_.epoch));
+            identity_.epoch = *epoch + 1;
+            Result<void> kept = write_meta(database_, "store_uuid", identity_.store_uuid);
+            if (!kept) return kept;
+            kept = write_meta(database_, "epoch", std::to_string(identity_.epoch));
+            if (!kept) return kept;
+            sealer_.set_store(identity_.store_uuid);
+            Result<bool> sealed = seal_old_texts(database_, sealer_);
+            if (!sealed) return sealed.error();
+            return *sealed ? write_meta(database_, kLeftInClear, "1") : Result<void>();
         });
+        if (!begun) return begun;
+        return remove_what_was_in_clear();
     }
 
     const StoreIdentity& identity() const override { return identity_; }
@@ -108,12 +123,12 @@ class SqliteStore final : public Store {
         Result<std::optional<std::uint64_t>> number = read_head_number(database_);
         if (!number) return number.error();
         if (!*number) return std::optional<Revision>();
-        return read_revision(database_, **number);
+        return read_revision(database_, sealer_, **number);
     }
 
     Result<std::optional<Revision>> revision(std::uint64_t number) const override {
         if (number == 0) return std::optional<Revision>();
-        return read_revision(database_, number);
+        return read_revision(database_, sealer_, number);
     }
 
     Result<std::vector<Revision>> history(std::size_t count) const override {
@@ -121,14 +136,13 @@ class SqliteStore final : public Store {
     }
 
     Result<std::optional<std::string>> text(std::string_view yaml_sha256) const override {
-        return read_text(database_, yaml_sha256);
+        return read_text(database_, sealer_, yaml_sha256);
     }
 
     Result<std::uint64_t> append(const Revision& next) override {
         Revision numbered = next;
         numbered.number = next.parent + 1;
-        Result<void> done = database_.transaction([&]() -> Result<void> {
-            if (Result<void> ours = check_epoch(database_); !ours) return ours;
+        Result<void> done = fenced(database_, [&]() -> Result<void> {
             Result<std::optional<std::uint64_t>> head = read_head_number(database_);
             if (!head) return head.error();
             if (head->value_or(0) != next.parent) {
@@ -138,18 +152,17 @@ class SqliteStore final : public Store {
                     head->value_or(0)
                 ));
             }
-            if (Result<void> kept = insert_revision(database_, numbered); !kept) return kept;
+            if (Result<void> kept = insert_revision(database_, sealer_, numbered); !kept) return kept;
             std::uint64_t gone =
                 numbered.number > kRevisionsKept ? numbered.number - kRevisionsKept : 0;
-            return forget_revisions(database_, gone);
+            return forget_revisions(database_, sealer_, gone);
         });
         if (!done) return done.error();
         return numbered.number;
     }
 
     Result<void> set_head_file(std::string_view file_sha256) override {
-        return database_.transaction([&]() -> Result<void> {
-            if (Result<void> ours = check_epoch(database_); !ours) return ours;
+        return fenced(database_, [&]() -> Result<void> {
             Result<SqliteStatement> statement = database_.prepare(
                 "UPDATE revisions SET file_sha256 = ? WHERE number = (SELECT number FROM head)"
             );
@@ -159,15 +172,35 @@ class SqliteStore final : public Store {
     }
 
     Result<void> keep_holds(const std::vector<AccountHold>& holds) override {
-        return hold_database_.transaction([&]() -> Result<void> {
-            if (Result<void> ours = check_epoch(hold_database_); !ours) return ours;
-            return replace_holds(hold_database_, holds);
-        });
+        return fenced(hold_database_, [&] { return replace_holds(hold_database_, holds); });
     }
 
     Result<std::vector<AccountHold>> holds() const override { return read_holds(database_); }
 
+    SealedStore& sealed() override { return sealed_; }
+    KeyCustody& keys() override { return keys_; }
+
   private:
+    static constexpr const char* kLeftInClear = "left_in_clear";
+
+    Result<void> fenced(SqliteDatabase& database, const std::function<Result<void>()>& work) {
+        return database.transaction([&]() -> Result<void> {
+            if (Result<void> ours = check_epoch(database); !ours) return ours;
+            return work();
+        });
+    }
+
+    // Pages that are free now still hold the texts of an older release, and so does the journal. Remembered until it is
+    // done.
+    Result<void> remove_what_was_in_clear() {
+        Result<std::optional<std::string>> left = read_meta(database_, kLeftInClear);
+        if (!left) return left.error();
+        if (!*left) return {};
+        Result<void> done = database_.execute("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);");
+        if (!done) return done;
+        return database_.execute("DELETE FROM meta WHERE key = 'left_in_clear'");
+    }
+
     // The lock keeps a second process out. This is for what a lock does not see: a folder that was
     // copied or moved under a running process, a file system whose locks do not work.
     Result<void> check_epoch(const SqliteDatabase& database) const {
@@ -182,41 +215,30 @@ class SqliteStore final : public Store {
         ));
     }
 
-    static Result<std::optional<std::string>> read_meta(const SqliteDatabase& database, std::string_view key) {
-        Result<SqliteStatement> statement =
-            database.prepare("SELECT value FROM meta WHERE key = ?");
-        if (!statement) return statement.error();
-        Result<bool> found = statement->bind(key).step();
-        if (!found) return found.error();
-        std::optional<std::string> value;
-        if (*found) value = statement->text(0);
-        return value;
-    }
-
-    Result<void> write_meta(std::string_view key, std::string_view value) {
-        Result<SqliteStatement> statement =
-            database_.prepare("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)");
-        if (!statement) return statement.error();
-        return statement->bind(key).bind(value).run();
-    }
-
     DirectoryLock lock_;  // first: released after the database is closed
     SqliteDatabase database_;
     SqliteDatabase hold_database_;  // the same file; a write of holds is waited for on another thread
     StoreIdentity identity_;
+    Sealer sealer_;
+    SqliteSealedStore sealed_;
+    SqliteKeyCustody keys_;
 };
 
 }  // namespace
 
-Result<std::unique_ptr<Store>> open_sqlite_store(const std::filesystem::path& state_dir) {
+Result<std::unique_ptr<Store>> open_sqlite_store(
+    const std::filesystem::path& state_dir, std::optional<KeyPlaces> keys
+) {
     Result<DirectoryLock> lock = DirectoryLock::take(state_dir);
     if (!lock) return lock.error();
     Result<SqliteDatabase> database = SqliteDatabase::open(state_dir / "control-plane.db");
     if (!database) return database.error();
     Result<SqliteDatabase> hold_database = SqliteDatabase::open(state_dir / "control-plane.db");
     if (!hold_database) return hold_database.error();
+    Result<KeyRing> ring = KeyRing::open(keys ? *std::move(keys) : KeyPlaces::in(state_dir, {}));
+    if (!ring) return ring.error();
     auto store = std::make_unique<SqliteStore>(
-        std::move(*lock), std::move(*database), std::move(*hold_database)
+        std::move(*lock), std::move(*database), std::move(*hold_database), std::move(*ring)
     );
     if (Result<void> begun = store->begin_epoch(); !begun) return begun.error();
     return std::unique_ptr<Store>(std::move(store));

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "controlplane/store/store.hpp"
 
@@ -13,6 +14,10 @@ namespace balancer::controlplane {
 // an error that names the first one's process. WAL with synchronous=FULL: every change is on disk
 // when the call returns, which blocks for a few milliseconds; changes are rare here (a person's
 // edit, a start).
-Result<std::unique_ptr<Store>> open_sqlite_store(const std::filesystem::path& state_dir);
+//
+// `keys`: where the sealing keys are; without: the file in `state_dir`. Locked records are no error here: see keys().
+Result<std::unique_ptr<Store>> open_sqlite_store(
+    const std::filesystem::path& state_dir, std::optional<KeyPlaces> keys = std::nullopt
+);
 
 }  // namespace balancer::controlplane

@@ -1,5 +1,5 @@
-// What the control plane must remember over a restart. SQLite today (sqlite_store.hpp); etcd for a
-// cluster later.
+// What the control plane must remember over a restart; secrets in it are sealed. SQLite today (sqlite_store.hpp); etcd
+// for a cluster later.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,8 @@
 #include "base/clock.hpp"
 #include "base/result.hpp"
 #include "controlplane/health/account_hold.hpp"
+#include "controlplane/secrets/key_custody.hpp"
+#include "controlplane/secrets/sealed_store.hpp"
 
 namespace balancer::controlplane {
 
@@ -50,6 +52,7 @@ struct Revision {
     std::string reason;
     std::string summary;              // what changed, without secrets
     std::string yaml;                 // as the operator wrote it, literal secrets included
+    std::string text_problem;         // not empty: `yaml` cannot be opened, and why
     std::string yaml_sha256;          // lower-case hex
     std::string file_sha256;          // of the file's text that this content started from
     std::vector<Override> overrides;  // by provider name
@@ -71,13 +74,14 @@ class Store {
     // which is overrides and no text.
     virtual Result<std::optional<Revision>> head() const = 0;
 
+    // Here and in revision(): a text that is locked or damaged is told by `text_problem`, not as an error.
     // None: never made, or forgotten.
     virtual Result<std::optional<Revision>> revision(std::uint64_t number) const = 0;
 
     // Newest first, at most `count`; without yaml and overrides.
     virtual Result<std::vector<Revision>> history(std::size_t count) const = 0;
 
-    // The text with that digest, if a kept revision has it or started from it.
+    // The text with that digest, if a kept revision has it or started from it. Errors: kLocked and kTampered, too.
     virtual Result<std::optional<std::string>> text(std::string_view yaml_sha256) const = 0;
 
     // In one transaction: `next` under the number that follows its parent's, as the new head.
@@ -91,6 +95,10 @@ class Store {
     // were kept before. From any one thread: it may wait for a disk, and holds up nobody else.
     virtual Result<void> keep_holds(const std::vector<AccountHold>& holds) = 0;
     virtual Result<std::vector<AccountHold>> holds() const = 0;
+
+    // Both live as long as the store. The texts of revisions are sealed records, too.
+    virtual SealedStore& sealed() = 0;
+    virtual KeyCustody& keys() = 0;
 };
 
 }  // namespace balancer::controlplane

@@ -59,7 +59,7 @@ TEST_F(BalancerctlEditsTest, AddsAProviderWithItsKeyFromStandardInput) {
     json delta = as_json({"providers", "get", "delta"});
     EXPECT_EQ(delta["provider"]["base_url"], "https://delta.example.com");
     EXPECT_EQ(delta["routes"][0]["pattern"], "*haiku*");
-    EXPECT_NE(running().find("auth_value: \"[redacted "), std::string::npos);
+    EXPECT_NE(running().find("auth_value: sealed:delta."), std::string::npos);
     EXPECT_EQ(add_delta(), 1) << "there is one already";
     EXPECT_TRUE(says("providers update"));
     ASSERT_EQ(ctl({"config", "history"}), 0);
@@ -67,6 +67,31 @@ TEST_F(BalancerctlEditsTest, AddsAProviderWithItsKeyFromStandardInput) {
     EXPECT_TRUE(says("provider 'delta' added; route '*haiku*' added"));
     EXPECT_TRUE(says("2 *"));
     EXPECT_TRUE(says("@")) << "who";
+}
+
+TEST_F(BalancerctlEditsTest, RotatesAndRetiresTheKeysThatSecretsAreSealedWith) {
+    start();
+    ASSERT_EQ(add_delta(), 0) << err_;
+    json before = as_json({"keys", "list"});
+    ASSERT_EQ(before["keys"].size(), 1u);
+    const std::string first = before["keys"][0]["id"];
+    EXPECT_EQ(before["keys"][0]["source"], "file");
+    EXPECT_EQ(before["keys"][0]["records"]["provider_key"], 1);
+    EXPECT_EQ(before["keys"][0]["records"]["config_text"], 2);
+    EXPECT_EQ(ctl({"keys", "retire", first}), 1);
+    EXPECT_TRUE(says("is the active key")) << err_;
+    ASSERT_EQ(ctl({"keys", "rotate", "--reason", "yearly"}), 0) << err_;
+    EXPECT_TRUE(says("3 records are sealed with it since")) << out_;
+    ASSERT_EQ(ctl({"keys", "list"}), 0) << err_;
+    EXPECT_TRUE(says("active, since ")) << out_;
+    EXPECT_TRUE(says("2 config_text, 1 provider_key")) << out_;
+    EXPECT_TRUE(says("none")) << out_;
+    ASSERT_EQ(ctl({"keys", "retire", first}), 0) << err_;
+    EXPECT_EQ(as_json({"keys", "list"})["keys"].size(), 1u);
+    EXPECT_EQ(ctl({"keys", "retire", first}), 1);
+    EXPECT_TRUE(says("there is no key " + first)) << err_;
+    ASSERT_EQ(ctl({"events", "--type", "sealing_keys_changed"}), 0) << err_;
+    EXPECT_TRUE(says("yearly")) << out_;
 }
 
 TEST_F(BalancerctlEditsTest, KeepsReferencesToKeysAsReferences) {

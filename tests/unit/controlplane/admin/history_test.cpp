@@ -117,7 +117,10 @@ TEST_F(RevisionsTest, NoViewShowsASecret) {
     all += plane_->status().ShortDebugString();
     EXPECT_FALSE(has(all, "canary")) << all;
     EXPECT_NE(diff("file", "1"), "") << "another secret is a difference";
-    EXPECT_TRUE(has(store_.revisions.back().yaml, "canary-literal-key")) << "kept as it is";
+    const std::string& kept = store_.revisions.back().yaml;
+    EXPECT_TRUE(has(kept, test::kCanaryKey)) << "a secret of the operator's own file is kept as it is";
+    EXPECT_TRUE(has(kept, "sealed:delta.")) << kept;
+    EXPECT_FALSE(has(kept, "canary-literal-key")) << "a key that was handed over has a sealed record of its own";
 }
 
 TEST_F(RevisionsTest, ADiffNamesItsSidesAndRefusesOthers) {

@@ -150,6 +150,8 @@ TEST_F(PagesTest, MetricsTellStateAndNoSecret) {
              "balancer_cp_data_planes_standing_aside 0\n",
              "balancer_cp_data_planes_refusing 0\n",
              "balancer_cp_providers_left_out 0\n",
+             "balancer_cp_sealed_records_locked{kind=\"provider_key\"} 0\n",
+             "balancer_cp_sealing_key_age_seconds{key=\"0011223344556677\"}",
              "balancer_cp_probes_total{result=\"granted\"} 0\n",
              "balancer_cp_provider_failure_count{provider=\"beta\"} 1\n",
              "balancer_cp_provider_enabled{provider=\"gamma\"} 0\n",

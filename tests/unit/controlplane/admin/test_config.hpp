@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "controlplane/secrets/memory_sealed_store.hpp"
 #include "controlplane/store/store.hpp"
 
 namespace balancer::test {
@@ -66,6 +67,20 @@ inline std::string replaced(std::string text, const std::string& what, const std
     if (at != std::string::npos) text.replace(at, what.size(), by);
     return text;
 }
+
+// Keys for records that are not sealed: nothing to rotate.
+class NoKeys final : public controlplane::KeyCustody {
+  public:
+    Result<std::vector<controlplane::KeyUse>> keys() const override {
+        return std::vector<controlplane::KeyUse>{{"0011223344556677", controlplane::KeySource::kFile, true, 1, {}}};
+    }
+    Result<std::vector<controlplane::SealedProblem>> problems() const override {
+        return std::vector<controlplane::SealedProblem>();
+    }
+    Result<controlplane::Rewrapped> rewrap() override { return controlplane::Rewrapped(); }
+    Result<controlplane::Rewrapped> rotate() override { return invalid("there are no keys"); }
+    Result<void> retire(std::string_view) override { return invalid("there are no keys"); }
+};
 
 // Remembers while it lives; fails when told to.
 class MemoryStore final : public controlplane::Store {
@@ -137,6 +152,9 @@ class MemoryStore final : public controlplane::Store {
         holds_changed_.notify_all();
     }
 
+    controlplane::SealedStore& sealed() override { return sealed_; }
+    controlplane::KeyCustody& keys() override { return keys_; }
+
     // What a store of an older release leaves: overrides, and no text.
     void inherit(std::vector<controlplane::Override> overrides) {
         revisions.emplace_back().overrides = std::move(overrides);
@@ -164,6 +182,8 @@ class MemoryStore final : public controlplane::Store {
     int holds_written_ = 0;
     bool disk_hangs_ = false;
     controlplane::StoreIdentity identity_{"store-1", 7};
+    controlplane::MemorySealedStore sealed_;
+    NoKeys keys_;
 };
 
 }  // namespace balancer::test

@@ -191,7 +191,8 @@ TEST_F(Ring, FindsItsPlacesInTheEnvironment) {
     EXPECT_NE(why_closed(KeyPlaces::in(dir.path(), environment)).find(KeyPlaces::kVariable), std::string::npos);
 }
 
-// A process that is killed at a step of the file's change leaves the keys before it or those after it, and the old key in both.
+// A process that is killed at a step of the file's change leaves the keys before it or those after it, and the old key
+// in both.
 TEST_F(Ring, ARotationThatIsKilledAtAnyStepLosesNoKey) {
     std::string first = active(open(places()));
     for (FileStep deadly :

@@ -6,6 +6,8 @@
 #include <memory>
 
 #include "controlplane/secrets/memory_sealed_store.hpp"
+#include "controlplane/store/sqlite_store.hpp"
+#include "tests/unit/controlplane/admin/temp_dir.hpp"
 
 namespace balancer::controlplane {
 namespace {
@@ -102,10 +104,21 @@ TEST_P(EverySealedStore, RefusesWhatIsTooLong) {
     EXPECT_TRUE(is(refused.error(), SealedErrc::kRefused)) << refused.error().text();
 }
 
+// In a folder of its own.
+struct OnDisk {
+    test::TempDir dir;
+    std::unique_ptr<Store> store = open_sqlite_store(dir.path()).value();
+};
+
+Made on_disk() {
+    auto around = std::make_shared<OnDisk>();
+    return {around, &around->store->sealed()};
+}
+
 INSTANTIATE_TEST_SUITE_P(
     ,
     EverySealedStore,
-    ::testing::Values(Maker{"InMemory", in_memory}),
+    ::testing::Values(Maker{"InMemory", in_memory}, Maker{"OnDisk", on_disk}),
     [](const auto& maker) { return maker.param.name; }
 );
 
