@@ -40,6 +40,11 @@ std::optional<int> parse_flags(int argc, char** argv, ServerOptions& options) {
     app.add_option("--http", options.http_address, "/metrics, /healthz, /readyz")
         ->type_name("ADDR")
         ->capture_default_str();
+    app.add_flag(
+        "--debuggable",
+        options.debuggable,
+        "Let debuggers, core files and gRPC's traces show this process's memory, secrets included"
+    );
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& end) {

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "base/descriptors.hpp"
+#include "base/process_shield.hpp"
 #include "controlplane/flags.hpp"
 #include "controlplane/server.hpp"
 
@@ -15,9 +16,17 @@ int main(int argc, char** argv) {
     controlplane::ServerOptions options;
     if (std::optional<int> ended = controlplane::parse_flags(argc, argv, options)) return *ended;
 
+    const bool shielded = options.debuggable || shield_process();
     std::signal(SIGPIPE, SIG_IGN);  // whoever read our stderr may be gone
     raise_descriptor_limit();
     Log log("balancer-controlplane");
+    if (!shielded) {
+        log.emit(
+            LogLevel::kWarning,
+            LogEvent::kNotice,
+            "the system did not let this process be kept out of core files and debuggers: its secrets may get there"
+        );
+    }
     controlplane::Server server(log, std::move(options));
     auto started = server.start();
     if (const auto* failure = std::get_if<controlplane::StartFailure>(&started)) {

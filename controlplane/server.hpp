@@ -18,6 +18,7 @@ struct ServerOptions {
     std::string grpc_address = "127.0.0.1:9091";
     std::string http_address = "127.0.0.1:9092";
     Environment environment = process_environment();
+    bool debuggable = false;  // the program does not shield itself (base/process_shield)
 };
 
 // Why a start failed: what to print, and the program's exit code (2: the configuration is bad, 1:

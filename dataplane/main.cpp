@@ -12,6 +12,7 @@
 #include "base/descriptors.hpp"
 #include "base/file.hpp"
 #include "base/log.hpp"
+#include "base/process_shield.hpp"
 #include "dataplane/server.hpp"
 #include "model/protocol.hpp"
 
@@ -48,6 +49,7 @@ std::string check_address(const std::string& address) {
 struct Flags {
     balancer::dataplane::ServerOptions server;
     std::string token_file;
+    bool debuggable = false;
 };
 
 // 0 to go on, else the exit code of --help, --version or a usage error, plus one.
@@ -74,6 +76,11 @@ int parse_flags(int argc, char** argv, Flags& flags) {
     app.add_option("--id", server.control.id, "the replica's name")
         ->check(check_id, "ID")
         ->capture_default_str();
+    app.add_flag(
+        "--debuggable",
+        flags.debuggable,
+        "let debuggers, core files and gRPC's traces show this process's memory, secrets included"
+    );
     app.footer(
         "Example:\n  balancer-dataplane --control-plane 127.0.0.1:9091 \\\n"
         "      --token-file /var/lib/balancer/dataplane.token --state-dir /var/lib/balancer/dp1 --id dp1\n"
@@ -98,6 +105,7 @@ int fail(const std::string& why) {
 int main(int argc, char** argv) {
     Flags flags;
     if (int code = parse_flags(argc, argv, flags); code != 0) return code - 1;
+    const bool shielded = flags.debuggable || balancer::shield_process();
     auto& control = flags.server.control;
     balancer::Result<std::string> token = balancer::read_secret_file(flags.token_file);
     if (!token) {
@@ -119,6 +127,13 @@ int main(int argc, char** argv) {
     std::signal(SIGPIPE, SIG_IGN);
     std::uint64_t descriptors = balancer::raise_descriptor_limit();
     balancer::Log log("dataplane");
+    if (!shielded) {
+        log.emit(
+            LogLevel::kWarning,
+            LogEvent::kNotice,
+            "The system did not let this process be kept out of core files and debuggers: its secrets may get there."
+        );
+    }
     balancer::dataplane::Server server(flags.server, log);
     balancer::Result<void> started = server.start();
     if (!started) {

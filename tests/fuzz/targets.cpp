@@ -184,6 +184,19 @@ Target last_known_good_target() {
     };
 }
 
+Target sealed_record_target() {
+    std::vector<std::string> seeds = sealed_record_seeds();
+    const std::string key(64, 'a');
+    seeds.push_back(key + "\n" + std::string(64, 'b') + "\n");
+    seeds.push_back("# keys\n" + key + ",\n" + std::string(64, '0') + "\n");
+    return {
+        "sealed_record",
+        sealed_record,
+        std::move(seeds),
+        {std::string(1, '\0'), "BSR\x01", "BSR", "active ", "old ", "\n", ",", "#", " ", key, std::string(32, 'a')},
+    };
+}
+
 }  // namespace
 
 std::vector<std::string> with_json_words(std::vector<std::string> more) {
@@ -207,6 +220,7 @@ const std::vector<Target>& targets() {
         last_known_good_target(),
         count_tokens_target(),
         model_list_target(),
+        sealed_record_target(),
     };
     return kAll;
 }

@@ -22,9 +22,13 @@ void answer_filters(std::string_view bytes);
 void last_known_good(std::string_view bytes);
 void count_tokens(std::string_view bytes);
 void model_list(std::string_view bytes);
+void sealed_record(std::string_view bytes);
 
 // Files and the content of one, sealed with the target's key.
 std::vector<std::string> last_known_good_seeds();
+
+// Records, sealed with the target's key.
+std::vector<std::string> sealed_record_seeds();
 
 // `seeds` are good and nearly good inputs; `words` are what a mutation inserts to get further than
 // chance would.

@@ -26,6 +26,8 @@ class ChildProcess {
 
     void signal(int number) const;
 
+    pid_t pid() const { return pid_; }
+
     // SIGKILL; returns when it is gone.
     void kill();
 
