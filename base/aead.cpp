@@ -36,12 +36,6 @@ AeadKey::AeadKey(std::string_view raw_key, std::string_view label) : bytes_(raw_
     wipe(named);
 }
 
-std::string random_bytes(std::size_t count) {
-    std::string bytes(count, '\0');
-    BALANCER_CHECK(RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), static_cast<int>(count)) == 1);
-    return bytes;
-}
-
 SecretBytes random_key() {
     SecretBytes key(kAeadKeyBytes);
     BALANCER_CHECK(RAND_priv_bytes(key.data(), static_cast<int>(key.size())) == 1);

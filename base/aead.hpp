@@ -33,7 +33,6 @@ class AeadKey {
 };
 
 // Of OpenSSL's generator.
-std::string random_bytes(std::size_t count);
 SecretBytes random_key();
 
 // The ciphertext and its tag: kAeadTagBytes more than `content`, which has at most kAeadContentBytesMax. `key` has

@@ -167,12 +167,16 @@ std::string to_hex(std::string_view bytes) {
     return hex;
 }
 
-std::string random_hex(std::size_t bytes) {
-    std::string raw(bytes, '\0');
+std::string random_bytes(std::size_t count) {
+    std::string raw(count, '\0');
     BALANCER_CHECK(
-        RAND_bytes(reinterpret_cast<unsigned char*>(raw.data()), static_cast<int>(bytes)) == 1
+        RAND_bytes(reinterpret_cast<unsigned char*>(raw.data()), static_cast<int>(count)) == 1
     );
-    return to_hex(raw);
+    return raw;
+}
+
+std::string random_hex(std::size_t bytes) {
+    return to_hex(random_bytes(bytes));
 }
 
 std::string sha256(std::string_view bytes) {

@@ -40,6 +40,9 @@ Result<void> replace_file(const std::filesystem::path& path, std::string_view co
 // may read (says the chmod that mends it).
 Result<std::string> read_secret_file(const std::filesystem::path& path);
 
+// `count` random bytes of OpenSSL's generator.
+std::string random_bytes(std::size_t count);
+
 // `bytes` random bytes of OpenSSL's generator, as lower-case hex.
 std::string random_hex(std::size_t bytes);
 

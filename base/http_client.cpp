@@ -4,10 +4,12 @@
 #include <openssl/ssl.h>
 
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/read.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
@@ -16,6 +18,7 @@
 #include <optional>
 
 #include "base/net.hpp"
+#include "base/proxy_tunnel.hpp"
 
 namespace balancer {
 namespace {
@@ -45,20 +48,22 @@ struct Lookup {
     std::optional<std::pair<ErrorCode, Addresses>> result;
 };
 
-net::awaitable<Result<Addresses>> resolve(const HttpRequest& request, SteadyTime until) {
+net::awaitable<Result<Addresses>> resolve(
+    const HttpRequest& request, const std::string& host, std::uint16_t port, SteadyTime until
+) {
     auto executor = co_await net::this_coro::executor;
     auto lookup = std::make_shared<Lookup>(executor);
     lookup->waiting.expires_at(until);
     lookup->resolver.async_resolve(
-        request.host,
-        std::to_string(request.port),
+        host,
+        std::to_string(port),
         [lookup](const ErrorCode& ec, Addresses addresses) {
             lookup->result.emplace(ec, std::move(addresses));
             lookup->waiting.cancel();
         }
     );
     if (!lookup->result) co_await lookup->waiting.async_wait(kNoThrow);
-    std::string step = fmt::format("resolving {}", request.host);
+    std::string step = fmt::format("resolving {}", host);
     if (!lookup->result) co_return failure(net::error::timed_out, step, request);
     if (lookup->result->first) co_return failure(lookup->result->first, step, request);
     co_return std::move(lookup->result->second);
@@ -77,8 +82,9 @@ http::request<http::string_body> to_beast(const HttpRequest& request) {
 }
 
 template <class Stream>
-net::awaitable<Result<HttpResponse>> exchange(Stream& stream, const HttpRequest& request) {
+net::awaitable<Result<HttpResponse>> exchange(Stream& stream, const HttpRequest& request, bool* sent) {
     http::request<http::string_body> out = to_beast(request);
+    if (sent != nullptr) *sent = true;
     auto [write_error, written] = co_await http::async_write(stream, out, kNoThrow);
     if (write_error) co_return failure(write_error, "sending the request", request);
     beast::flat_buffer buffer;
@@ -113,7 +119,7 @@ Result<net::ssl::context> make_context(const HttpRequest& request) {
 }
 
 net::awaitable<Result<HttpResponse>> exchange_over_tls(
-    beast::tcp_stream transport, const HttpRequest& request
+    beast::tcp_stream transport, const HttpRequest& request, bool* sent
 ) {
     Result<net::ssl::context> context = make_context(request);
     if (!context) co_return context.error();
@@ -127,8 +133,26 @@ net::awaitable<Result<HttpResponse>> exchange_over_tls(
     if (ec) co_return failure(ec, "preparing TLS", request);
     auto [shaken] = co_await stream.async_handshake(net::ssl::stream_base::client, kNoThrow);
     if (shaken) co_return failure(shaken, "TLS handshake", request);
-    co_return co_await exchange(stream, request);
+    co_return co_await exchange(stream, request, sent);
 }
+
+class Tunnel final : public TunnelStream {
+  public:
+    explicit Tunnel(beast::tcp_stream& stream) : stream_(stream) {}
+
+    net::awaitable<ErrorCode> send(std::string_view bytes) override {
+        auto [ec, size] = co_await net::async_write(stream_, net::buffer(bytes.data(), bytes.size()), kNoThrow);
+        co_return ec;
+    }
+
+    net::awaitable<ErrorCode> receive(char* data, std::size_t size) override {
+        auto [ec, got] = co_await net::async_read(stream_, net::buffer(data, size), kNoThrow);
+        co_return ec;
+    }
+
+  private:
+    beast::tcp_stream& stream_;
+};
 
 }  // namespace
 
@@ -139,21 +163,31 @@ std::string_view HttpResponse::header(std::string_view name) const {
     return {};
 }
 
-net::awaitable<Result<HttpResponse>> fetch(HttpRequest request) {
+net::awaitable<Result<HttpResponse>> fetch(HttpRequest request, bool* sent) {
     const SteadyTime until = steady_now() + request.timeout;
     auto executor = co_await net::this_coro::executor;
-    Result<Addresses> addresses = co_await resolve(request, until);
+    const std::string& host = request.proxy ? request.proxy->host : request.host;
+    const std::uint16_t port = request.proxy ? request.proxy->port : request.port;
+    Result<Addresses> addresses = co_await resolve(request, host, port, until);
     if (!addresses) co_return addresses.error();
     beast::tcp_stream stream(executor);
     stream.expires_at(until);  // holds for every step after this one
     auto [connect_error, endpoint] = co_await stream.async_connect(*addresses, kNoThrow);
     if (connect_error) {
         co_return failure(
-            connect_error, fmt::format("connecting to {}:{}", request.host, request.port), request
+            connect_error,
+            fmt::format("connecting to {}{}:{}", request.proxy ? "the proxy " : "", host, port),
+            request
         );
     }
-    if (request.tls) co_return co_await exchange_over_tls(std::move(stream), request);
-    co_return co_await exchange(stream, request);
+    if (request.proxy) {
+        Tunnel tunnel(stream);
+        TunnelTarget target{request.host, request.port};
+        Result<void> open = co_await open_tunnel(tunnel, *request.proxy, target);
+        if (!open) co_return open.error();
+    }
+    if (request.tls) co_return co_await exchange_over_tls(std::move(stream), request, sent);
+    co_return co_await exchange(stream, request, sent);
 }
 
 }  // namespace balancer

@@ -4,12 +4,14 @@
 #include <boost/asio/awaitable.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/clock.hpp"
+#include "base/proxy_spec.hpp"
 #include "base/result.hpp"
 
 namespace balancer {
@@ -24,6 +26,7 @@ struct HttpRequest {
     std::string target = "/";
     HttpHeaders headers;  // `host` among them; content-length is added
     std::string body;
+    std::optional<ProxySpec> proxy;  // where to connect instead; it resolves `host`
     std::string ca_pem;            // trusted besides the system's roots; PEM text
     Milliseconds timeout{20'000};  // for the whole of it, name resolution included
     std::size_t answer_bytes_max = 1 << 20;
@@ -41,6 +44,9 @@ struct HttpResponse {
 // A connection for this request alone: it is closed behind the answer. TLS 1.2 or 1.3 with the
 // peer's name verified. No redirect is followed, nothing is sent twice, no proxy of the environment
 // is used. Errors say in words at which step it failed; they hold nothing of the request.
-boost::asio::awaitable<Result<HttpResponse>> fetch(HttpRequest request);
+//
+// `sent` is set before the first byte of the request goes out: an error without it means that nobody has seen the request.
+// It outlives the call.
+boost::asio::awaitable<Result<HttpResponse>> fetch(HttpRequest request, bool* sent = nullptr);
 
 }  // namespace balancer

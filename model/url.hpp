@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/proxy_spec.hpp"
 #include "base/result.hpp"
 
 namespace balancer {
@@ -20,16 +21,6 @@ struct Endpoint {
 
 // http or https; no user, query or fragment. The error says what is wrong and shows a good one.
 Result<Endpoint> parse_base_url(std::string_view url);
-
-enum class ProxyKind { kHttpConnect, kSocks5 };
-
-struct ProxySpec {
-    ProxyKind kind = ProxyKind::kHttpConnect;
-    std::string host;
-    std::uint16_t port = 0;
-    std::string user;      // percent-decoded; empty: no authentication
-    std::string password;
-};
 
 // http://, socks5:// or socks5h:// (the proxy resolves names in every case), with user:password@ or without.
 Result<ProxySpec> parse_proxy_url(std::string_view url);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/bytes.hpp"
+#include "base/file.hpp"
 
 namespace balancer::controlplane {
 namespace {

@@ -1,5 +1,4 @@
-// A way through an outbound proxy: HTTP CONNECT (RFC 9110 section 9.3.6, Basic authentication RFC 7617) or SOCKS5 (RFC
-// 1928, user and password RFC 1929). Afterwards the stream is as if connected to the target.
+// base/proxy_tunnel over a connection of a worker.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>

@@ -234,7 +234,7 @@ TEST(Proxies, OneThatRefusesOrHangsIsFailedOver) {
                  "",
                  Tunnelling::kRefuses,
                  "connect",
-                 "cannot reach the provider"
+                 "cannot reach the target"
              },
              Case{
                  "SOCKS5 hangs", kSocks, false, "", Tunnelling::kHangs, "timeout", "proxy timeout"

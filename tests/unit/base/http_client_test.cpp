@@ -8,6 +8,7 @@
 #include <boost/asio/use_future.hpp>
 
 #include "tests/support/fake_provider.hpp"
+#include "tests/support/test_proxies.hpp"
 
 namespace balancer {
 namespace {
@@ -42,6 +43,55 @@ TEST(HttpClient, SendsARequestAndReadsTheAnswer) {
     EXPECT_FALSE(answer->header("Request-ID").empty());
     EXPECT_NE(answer->body.find("\"message\""), std::string::npos);
     ASSERT_EQ(provider.request_count(), 1u);
+}
+
+TEST(HttpClient, GoesThroughAProxyThatResolvesTheName) {
+    for (bool socks : {false, true}) {
+        TestProxyOptions options;
+        options.kind = socks ? tests::ProxyKind::kSocks5 : tests::ProxyKind::kHttpConnect;
+        options.access = ProxyAccess{"joe", "secret"};
+        TestProxy proxy(options);
+        TestCa ca;
+        FakeProviderOptions tls;
+        tls.tls = ca.issue({"no-such-name.invalid"});
+        FakeProvider provider({}, tls);
+        HttpRequest request = messages_at(provider, true);
+        request.host = "no-such-name.invalid";
+        request.ca_pem = ca.certificate_pem();
+        request.proxy = ProxySpec{
+            socks ? balancer::ProxyKind::kSocks5 : balancer::ProxyKind::kHttpConnect, "127.0.0.1", proxy.port(), "joe", "secret"
+        };
+        Result<HttpResponse> answer = ask(request);
+        ASSERT_TRUE(answer) << answer.error().text();
+        EXPECT_EQ(answer->status, 200u);
+        EXPECT_EQ(proxy.targets(), std::vector<std::string>{"no-such-name.invalid:" + std::to_string(provider.port())});
+        request.proxy->password = "wrong";
+        Result<HttpResponse> refused = ask(request);
+        ASSERT_FALSE(refused);
+        EXPECT_EQ(refused.error().text().find("wrong"), std::string::npos);
+    }
+}
+
+// Whether somebody may have seen the request decides whether it may be sent again.
+TEST(HttpClient, SaysWhetherTheRequestWentOut) {
+    auto sent_by = [](HttpRequest request) {
+        bool sent = false;
+        boost::asio::io_context context{1};
+        auto answer = boost::asio::co_spawn(context, fetch(std::move(request), &sent), boost::asio::use_future);
+        context.run();
+        answer.get();
+        return sent;
+    };
+    FakeProvider good;
+    EXPECT_TRUE(sent_by(messages_at(good)));
+    HttpRequest nobody = messages_at(good);
+    good.stop();
+    EXPECT_FALSE(sent_by(nobody));
+    TestCa ca;
+    FakeProviderOptions options;
+    options.tls = ca.issue({"localhost"});
+    FakeProvider untrusted({}, options);
+    EXPECT_FALSE(sent_by(messages_at(untrusted, true)));
 }
 
 TEST(HttpClient, AnErrorStatusIsAnAnswer) {
