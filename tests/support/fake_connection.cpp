@@ -151,6 +151,11 @@ net::awaitable<void> FakeConnection::read_body(RecordedRequest& request) {
 }
 
 Step FakeConnection::next_step(const RecordedRequest& request) {
+    constexpr std::string_view kScheme = "Bearer ";
+    std::string token = request.header("authorization");
+    if (slot_.accepts_token && (!token.starts_with(kScheme) || !slot_.accepts_token(token.substr(kScheme.size())))) {
+        return status_step(401);
+    }
     std::lock_guard lock(slot_.mutex);
     return slot_.cursor.next({request.path(), request.model, &request.headers, request.stream});
 }

@@ -3,6 +3,7 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -18,6 +19,7 @@ namespace balancer::tests {
 struct ScriptSlot {
     std::mutex mutex;
     ScriptCursor cursor;
+    std::function<bool(const std::string&)> accepts_token{};  // set before the first connection
 };
 
 // Lives on one io_context thread. `slot` and `log` outlive it.

@@ -19,6 +19,7 @@ struct FakeProvider::Impl {
     Impl(Script script, const FakeProviderOptions& options)
         : log(options.requests_kept, options.on_finished) {
         slot.cursor = ScriptCursor(std::move(script));
+        slot.accepts_token = options.accepts_token;
         if (options.tls) tls = server_context(*options.tls);
         server.start(options.address, [this](boost::asio::ip::tcp::socket socket) {
             return accept(std::move(socket));

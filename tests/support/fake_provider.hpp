@@ -19,6 +19,8 @@ namespace balancer::tests {
 struct FakeProviderOptions {
     std::string address = "127.0.0.1:0";
     std::optional<Identity> tls{};        // serves HTTPS
+    // Asked with the bearer token of each request that the script has a say in; false: it gets a 401. On the provider's thread.
+    std::function<bool(const std::string&)> accepts_token{};
     std::size_t requests_kept = 100'000;  // in requests(); the rest is only counted
     // Called on the provider's thread with every request at the end of its reply.
     std::function<void(const RecordedRequest&)> on_finished{};
