@@ -54,8 +54,14 @@ constexpr std::string_view kEventNames[] = {
     "config_revision",
     "sealing_keys_changed",
     "sealed_record_unusable",
+    "account_logged_in",
+    "account_refreshed",
+    "account_refresh_failed",
+    "account_needs_login",
+    "account_forgotten",
+    "account_held",
 };
-static_assert(std::size(kEventNames) == static_cast<std::size_t>(LogEvent::kSealedRecordUnusable) + 1);
+static_assert(std::size(kEventNames) == static_cast<std::size_t>(LogEvent::kAccountHeld) + 1);
 
 spdlog::level::level_enum to_spdlog(LogLevel level) {
     switch (level) {

@@ -58,6 +58,12 @@ enum class LogEvent {
     kConfigRevision,
     kSealingKeysChanged,
     kSealedRecordUnusable,
+    kAccountLoggedIn,
+    kAccountRefreshed,
+    kAccountRefreshFailed,
+    kAccountNeedsLogin,
+    kAccountForgotten,
+    kAccountHeld,
 };
 
 // One named value of an event. Strings are redacted when written.
