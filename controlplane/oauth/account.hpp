@@ -1,0 +1,69 @@
+// One login: its tokens, and where its refresh stands. All of it is one sealed record.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/result.hpp"
+#include "base/secret_bytes.hpp"
+#include "model/account_use.hpp"
+
+namespace balancer::controlplane {
+
+// The name of an account is in routes' and metrics' names: 1 to 100 bytes, no control characters, no slash.
+bool is_account_name(std::string_view name);
+
+// A refresh token is about to be posted, or has been, and what came of it is not recorded yet.
+struct RefreshClaim {
+    std::string attempt;  // random, for the log
+    UnixMs at = 0;
+};
+
+struct Account {
+    std::string name;
+    std::string email;
+    std::string account_uuid;
+    std::string organization;
+    SecretBytes access_token;
+    SecretBytes refresh_token;  // empty: there is none, and the login ends with the access token
+    std::vector<std::string> scopes;
+
+    std::uint64_t generation = 0;  // of the access token; grows with each
+    // Grows when what was known of the account's health is void: a new login, or a new token because the provider had refused
+    // the old one.
+    std::uint64_t trust = 0;
+    UnixMs logged_in_at = 0;
+    UnixMs issued_at = 0;   // before the request that it came from was sent
+    UnixMs expires_at = 0;
+
+    UnixMs refresh_at = 0;  // the next try; 0: none is planned
+    std::optional<RefreshClaim> claim;
+    bool uncertain = false;    // the last try may have used the refresh token up
+    bool needs_login = false;  // the refresh token is refused
+    bool unauthorized = false; // the provider refuses the access token of this generation
+    unsigned failures = 0;     // tries in a row that brought nothing
+    unsigned fruitless = 0;    // new tokens in a row that the provider refused at once
+    std::uint64_t refreshes = 0;
+    UnixMs last_refresh_at = 0;
+    std::string last_refresh;  // its result in words
+    std::string problem;       // empty: none
+
+    AccountUse use;       // as an answer told it last
+    UnixMs use_at = 0;    // 0: never
+    UnixMs held_until = 0;  // a window of it is used up until then
+    std::string held_why;
+
+    Account copy() const;
+};
+
+// JSON. Whoever has it wipes it.
+std::string to_record(const Account& account);
+
+// An error says what is wrong with the record, and nothing of what is in it.
+Result<Account> from_record(std::string_view record);
+
+}  // namespace balancer::controlplane

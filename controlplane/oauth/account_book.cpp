@@ -1,0 +1,137 @@
+#include "controlplane/oauth/account_book.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace balancer::controlplane {
+namespace {
+
+constexpr SealedKind kKind = SealedKind::kOAuthAccount;
+
+}  // namespace
+
+Result<std::vector<std::string>> AccountBook::load() {
+    Result<std::vector<SealedEntry>> list = store_->list(kKind);
+    if (!list) return list.error();
+    std::vector<std::string> problems;
+    for (const SealedEntry& listed : *list) {
+        auto unreadable = [&](const std::string& why) {
+            problems.push_back(fmt::format("account '{}' cannot be used: {}", listed.name, why));
+        };
+        Result<std::optional<SealedRecord>> record = store_->get(kKind, listed.name);
+        if (!record) {
+            unreadable(record.error().text());
+            continue;
+        }
+        if (!*record) continue;
+        Result<Account> account = from_record((*record)->content.view());
+        if (!account || account->name != listed.name) {
+            unreadable(account ? "it is another account's" : account.error().text());
+            continue;
+        }
+        entries_.insert_or_assign(listed.name, Entry{std::move(*account), (*record)->generation, {}});
+    }
+    return problems;
+}
+
+AccountBook::Entry* AccountBook::find(std::string_view name) {
+    auto found = entries_.find(name);
+    return found == entries_.end() ? nullptr : &found->second;
+}
+
+const AccountBook::Entry* AccountBook::find(std::string_view name) const {
+    auto found = entries_.find(name);
+    return found == entries_.end() ? nullptr : &found->second;
+}
+
+Result<std::uint64_t> AccountBook::write(const Account& account, std::uint64_t sealed) {
+    std::string record = to_record(account);
+    Result<std::uint64_t> written = store_->put(kKind, account.name, record, sealed);
+    wipe(record);
+    return written;
+}
+
+Result<void> AccountBook::put(Account account) {
+    const std::string name = account.name;
+    Entry* known = find(name);
+    if (known == nullptr && entries_.size() >= kAccountsMax) {
+        return invalid(fmt::format("there are {} accounts already: log out of one first", kAccountsMax));
+    }
+    std::uint64_t sealed = known == nullptr ? 0 : known->sealed;
+    Result<std::uint64_t> written = write(account, sealed);
+    if (!written && is(written.error(), SealedErrc::kConflict)) {
+        // A record that could not be read at the start, say: what comes now is newer.
+        if (Result<std::vector<SealedEntry>> list = store_->list(kKind)) {
+            auto stored = std::find_if(list->begin(), list->end(), [&](const auto& one) { return one.name == name; });
+            written = write(account, stored == list->end() ? 0 : stored->generation);
+        }
+    }
+    Entry& entry = known == nullptr ? entries_[name] : *known;
+    if (written) {
+        entry.account = std::move(account);
+        entry.sealed = *written;
+        entry.unsaved.reset();
+        return {};
+    }
+    if (known == nullptr) {
+        // Nothing to go on with meanwhile.
+        entry.account = account.copy();
+    }
+    entry.unsaved = std::move(account);
+    return written.error();
+}
+
+bool AccountBook::save_rest() {
+    bool all = true;
+    for (auto& [name, entry] : entries_) {
+        if (!entry.unsaved) continue;
+        Result<void> saved = put(std::move(*entry.unsaved));
+        all = all && saved.has_value();
+    }
+    return all;
+}
+
+bool AccountBook::has_unsaved() const {
+    return std::any_of(entries_.begin(), entries_.end(), [](const auto& item) {
+        return item.second.unsaved.has_value();
+    });
+}
+
+std::optional<Account> AccountBook::read_if_changed(std::string_view name) {
+    Entry* known = find(name);
+    if (known == nullptr) return std::nullopt;
+    Result<std::optional<SealedRecord>> record = store_->get(kKind, name);
+    if (!record || !*record || (*record)->generation == known->sealed) return std::nullopt;
+    Result<Account> account = from_record((*record)->content.view());
+    if (!account) return std::nullopt;
+    known->sealed = (*record)->generation;
+    return std::move(*account);
+}
+
+Result<bool> AccountBook::erase(const std::string& name) {
+    Entry* known = find(name);
+    if (known == nullptr) return false;
+    if (known->sealed != 0) {
+        Result<void> erased = store_->erase(kKind, name, known->sealed);
+        if (!erased) return erased.error();
+    }
+    entries_.erase(name);
+    return true;
+}
+
+Result<void> AccountBook::move_to(SealedStore& store) {
+    if (&store == store_) return {};
+    SealedStore* before = std::exchange(store_, &store);
+    for (auto& [name, entry] : entries_) {
+        std::uint64_t old = std::exchange(entry.sealed, 0);
+        // What waits for the disk is what it has come to.
+        if (Result<void> moved = put((entry.unsaved ? *entry.unsaved : entry.account).copy()); !moved) return moved;
+        if (old == 0) continue;
+        if (Result<void> erased = before->erase(kKind, name, old); !erased) return erased;
+    }
+    return {};
+}
+
+}  // namespace balancer::controlplane

@@ -1,0 +1,60 @@
+// The accounts, in memory and in the sealed store.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "controlplane/oauth/account.hpp"
+#include "controlplane/secrets/sealed_store.hpp"
+
+namespace balancer::controlplane {
+
+// Lives on the control plane's loop, as the store does.
+class AccountBook {
+  public:
+    static constexpr std::size_t kAccountsMax = 64;
+
+    struct Entry {
+        Account account;
+        std::uint64_t sealed = 0;          // the generation of its record; 0: it has none
+        std::optional<Account> unsaved{};  // what `account` becomes once it is on disk
+    };
+
+    explicit AccountBook(SealedStore& store) : store_(&store) {}
+
+    // Reads all records. One that cannot be read is left out and named in the result, with the reason.
+    Result<std::vector<std::string>> load();
+
+    Entry* find(std::string_view name);
+    const Entry* find(std::string_view name) const;
+    std::map<std::string, Entry, std::less<>>& entries() { return entries_; }
+    const std::map<std::string, Entry, std::less<>>& entries() const { return entries_; }
+
+    // On disk first, then in memory. An error of the disk: it waits in `unsaved`, since a token that was received must not be
+    // lost; save_rest() tries again. An error of any other kind is told, and nothing has changed.
+    Result<void> put(Account account);
+
+    // True when nothing is left unsaved.
+    bool save_rest();
+    bool has_unsaved() const;
+
+    // The stored record, if it is another one than was written last: somebody else has changed it.
+    std::optional<Account> read_if_changed(std::string_view name);
+
+    // True: there was one.
+    Result<bool> erase(const std::string& name);
+
+    // All records go over to another store; those that stay behind are erased.
+    Result<void> move_to(SealedStore& store);
+
+  private:
+    Result<std::uint64_t> write(const Account& account, std::uint64_t sealed);
+
+    SealedStore* store_;
+    std::map<std::string, Entry, std::less<>> entries_;
+};
+
+}  // namespace balancer::controlplane

@@ -1,0 +1,119 @@
+// Who holds the logins: begins and finishes them, refreshes their tokens, and tells when what may be published has changed.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <optional>
+#include <random>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "balancer/v1/config.pb.h"
+#include "base/clock.hpp"
+#include "base/log.hpp"
+#include "base/result.hpp"
+#include "controlplane/oauth/account_book.hpp"
+#include "controlplane/oauth/login_url.hpp"
+#include "controlplane/oauth/oauth_settings.hpp"
+#include "controlplane/oauth/pending_logins.hpp"
+#include "controlplane/oauth/refresh.hpp"
+#include "controlplane/secrets/memory_sealed_store.hpp"
+
+namespace balancer::controlplane {
+
+// What a refresh is about to do. A test stops the process there.
+enum class CustodyStep { kClaim, kPost, kKeep, kPublish };
+
+struct LoginStarted {
+    std::string url;
+    std::string state;
+    std::string redirect_uri;
+    UnixMs expires_at = 0;
+};
+
+// Lives on the control plane's loop; the io_context, the log and the store outlive it. docs/decisions/0018-oauth-custody.md.
+class Custody {
+  public:
+    struct Options {
+        std::function<void(const std::string& cause)> on_change{};  // accounts() or credentials have changed
+        std::function<void(CustodyStep)> before{};
+        std::function<UnixMs()> clock{unix_now};
+        RandomBytes random{};  // empty: OpenSSL's
+    };
+
+    // Called once, on the loop. The account is valid during the call.
+    using Done = std::function<void(Result<const Account*>)>;
+
+    // `store` null: nothing outlives the process.
+    Custody(boost::asio::io_context& context, Log& log, SealedStore* store, Options options);
+
+    // Reads the logins at the first call. Moves them when `persist` has changed since.
+    void configure(OAuthSettings settings);
+    void stop();
+
+    // `account` empty: named by the token's profile. `host`: see redirect_uri_for.
+    Result<LoginStarted> begin_login(std::string account, std::string_view host);
+
+    // What came back. `account` not empty: that name rather than the one said at the beginning.
+    void finish_login(PastedCode pasted, std::string account, Done done);
+
+    // Tokens of another program, which must not use them any more.
+    Result<const Account*> import_account(std::string name, TokenGrant grant);
+
+    void refresh(const std::string& name, Done done);
+
+    // A data plane was answered 401 with that generation of the account's access token.
+    void unauthorized(const std::string& name, std::uint64_t generation);
+
+    // An answer told how much of its windows the account has used.
+    void used(const std::string& name, AccountUse use);
+
+    // Empty: all. How many there were. A refresh under way ends without effect.
+    Result<unsigned> forget(const std::string& name);
+
+    // By name; valid until the next call that changes something.
+    std::vector<const Account*> accounts() const;
+    const Account* find(std::string_view name) const;
+
+    // The access tokens that data planes may send.
+    void add_credentials(v1::CredentialSection& section) const;
+
+    const OAuthSettings& settings() const { return settings_; }
+    const std::vector<std::string>& problems() const { return problems_; }  // records that cannot be read
+    bool is_durable() const { return durable_ != nullptr && settings_.persist; }
+
+  private:
+    boost::asio::awaitable<void> exchange(PendingLogin login, std::string code, std::string account, Done done);
+    boost::asio::awaitable<void> post_refresh(std::string name, std::string attempt, RefreshCause cause, Done done);
+    std::string begin_refresh(const std::string& name, RefreshCause cause, Done done);
+    void finish_refresh(const std::string& name, const std::string& attempt, RefreshCause cause, TokenOutcome outcome);
+    Result<const Account*> keep_login(std::string name, TokenGrant grant, UnixMs asked_at);
+    std::string name_for(const std::string& wanted, const TokenGrant& grant) const;
+    void spawn(boost::asio::awaitable<void> work, Done done);
+    void before(CustodyStep step) const;
+    void changed(const std::string& cause);
+    void log_refresh(const Account& account, RefreshCause cause, bool was_dead);
+    void note_unsaved(const std::string& name, const Error& error);
+    void arm();
+    void on_timer();
+    double chance();
+
+    boost::asio::io_context& context_;
+    Log& log_;
+    SealedStore* durable_;
+    MemorySealedStore memory_;
+    const Options options_;
+    OAuthSettings settings_;
+    AccountBook book_;
+    PendingLogins logins_;
+    boost::asio::steady_timer timer_;
+    std::mt19937_64 random_{std::random_device{}()};
+    std::vector<std::string> problems_;
+    bool loaded_ = false;
+    bool stopped_ = false;
+};
+
+}  // namespace balancer::controlplane

@@ -1,0 +1,246 @@
+// What the custody waits for: the token endpoint.
+#include <fmt/format.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <exception>
+
+#include "base/file.hpp"
+#include "base/net.hpp"
+#include "controlplane/oauth/custody.hpp"
+
+namespace balancer::controlplane {
+namespace {
+
+Error unknown_account(const std::string& name) {
+    return invalid(fmt::format("there is no account '{}'; `balancerctl oauth status` names them", name));
+}
+
+std::string_view name_of(RefreshCause cause) {
+    switch (cause) {
+        case RefreshCause::kDue: return "due";
+        case RefreshCause::kUnauthorized: return "unauthorized";
+        case RefreshCause::kByHand: return "by hand";
+    }
+    return "";
+}
+
+void tell(const Custody::Done& done, Result<const Account*> result) {
+    if (done) done(std::move(result));
+}
+
+}  // namespace
+
+Result<LoginStarted> Custody::begin_login(std::string account, std::string_view host) {
+    if (!account.empty() && !is_account_name(account)) {
+        return invalid("an account's name has 1 to 100 bytes, and neither a slash nor control characters");
+    }
+    Result<PendingLogin> login = logins_.begin(std::move(account), redirect_uri_for(settings_, host), steady_now());
+    if (!login) return login.error();
+    LoginStarted started;
+    started.url = authorize_url(settings_, *login);
+    started.state = login->state;
+    started.redirect_uri = login->redirect_uri;
+    started.expires_at = options_.clock() + PendingLogins::kValid.count();
+    return started;
+}
+
+void Custody::finish_login(PastedCode pasted, std::string account, Done done) {
+    if (!account.empty() && !is_account_name(account)) {
+        return tell(done, invalid("an account's name has 1 to 100 bytes, and neither a slash nor control characters"));
+    }
+    std::optional<PendingLogin> login = logins_.take(pasted.state, steady_now());
+    if (!login) {
+        return tell(
+            done,
+            invalid(
+                "no login with this state is under way: it was finished already, is older than 10 minutes, or was begun "
+                "before the control plane started; begin again"
+            )
+        );
+    }
+    spawn(exchange(*std::move(login), std::move(pasted.code), std::move(account), done), done);
+}
+
+net::awaitable<void> Custody::exchange(PendingLogin login, std::string code, std::string account, Done done) {
+    UnixMs asked_at = options_.clock();
+    bool sent = false;
+    Result<HttpResponse> answer = co_await fetch(exchange_request(settings_, login, code), &sent);
+    TokenOutcome outcome = judge_token_answer(answer, sent, code);
+    if (answer) wipe(answer->body);
+    if (outcome.result != TokenResult::kIssued) {
+        co_return tell(done, invalid(fmt::format("the login failed: {}; begin again", outcome.words)));
+    }
+    if (account.empty()) account = login.account;
+    tell(done, keep_login(std::move(account), std::move(outcome.grant), asked_at));
+}
+
+// As wanted; else the account that this login renews; else what the profile says.
+std::string Custody::name_for(const std::string& wanted, const TokenGrant& grant) const {
+    if (!wanted.empty()) return wanted;
+    for (const auto& [name, entry] : book_.entries()) {
+        if (!grant.account_uuid.empty() && entry.account.account_uuid == grant.account_uuid) return name;
+    }
+    if (is_account_name(grant.email)) return grant.email;
+    for (unsigned number = 1;; ++number) {
+        std::string name = fmt::format("account-{}", number);
+        if (book_.find(name) == nullptr) return name;
+    }
+}
+
+Result<const Account*> Custody::keep_login(std::string name, TokenGrant grant, UnixMs asked_at) {
+    name = name_for(name, grant);
+    const AccountBook::Entry* known = book_.find(name);
+    Account account;
+    account.name = name;
+    if (known != nullptr) {
+        // Numbers go on: data planes and verdicts of the old login must not be taken for the new one's.
+        account.generation = known->account.generation;
+        account.trust = known->account.trust;
+    }
+    ++account.trust;
+    take_grant(account, std::move(grant), asked_at, chance());
+    account.logged_in_at = options_.clock();
+    Result<void> kept = book_.put(std::move(account));
+    const AccountBook::Entry* entry = book_.find(name);
+    if (entry == nullptr) return kept.error();
+    if (!kept) note_unsaved(name, kept.error());
+    log_.emit(
+        LogLevel::kInfo,
+        LogEvent::kAccountLoggedIn,
+        fmt::format("account '{}' is logged in", name),
+        {{"account", name}, {"expires_at_ms", entry->account.expires_at}, {"durable", is_durable() && kept.has_value()}}
+    );
+    changed(fmt::format("login of {}", name));
+    arm();
+    return &entry->account;
+}
+
+Result<const Account*> Custody::import_account(std::string name, TokenGrant grant) {
+    if (!name.empty() && !is_account_name(name)) {
+        return invalid("an account's name has 1 to 100 bytes, and neither a slash nor control characters");
+    }
+    if (grant.access_token.empty()) return invalid("there is no access token to import");
+    return keep_login(std::move(name), std::move(grant), options_.clock());
+}
+
+void Custody::refresh(const std::string& name, Done done) {
+    if (book_.find(name) == nullptr) return tell(done, unknown_account(name));
+    std::string why_not = begin_refresh(name, RefreshCause::kByHand, done);
+    if (!why_not.empty()) tell(done, invalid(fmt::format("account '{}' is not refreshed: {}", name, why_not)));
+}
+
+// Claims and posts. Why not, in words; `done` is called if there is no reason against it.
+std::string Custody::begin_refresh(const std::string& name, RefreshCause cause, Done done) {
+    AccountBook::Entry* entry = book_.find(name);
+    if (entry == nullptr) return "it is logged out";
+    if (entry->unsaved) return "its last token is not on disk yet";
+    UnixMs now = options_.clock();
+    if (std::string why_not = no_refresh_now(entry->account, cause, now); !why_not.empty()) return why_not;
+    before(CustodyStep::kClaim);
+    std::string attempt = random_hex(8);
+    Account claimed = entry->account.copy();
+    claim_refresh(claimed, attempt, now);
+    if (Result<void> kept = book_.put(std::move(claimed)); !kept) {
+        // Without the claim nothing is posted, and nothing has changed.
+        entry->unsaved.reset();
+        entry->account.refresh_at = now + kUncertainGrace.count();
+        log_.emit(
+            LogLevel::kError,
+            LogEvent::kAccountRefreshFailed,
+            fmt::format("account '{}' is not refreshed, since that could not be noted on disk: {}", name, kept.error().text()),
+            {{"account", name}}
+        );
+        return kept.error().text();
+    }
+    spawn(post_refresh(name, std::move(attempt), cause, done), done);
+    return {};
+}
+
+net::awaitable<void> Custody::post_refresh(std::string name, std::string attempt, RefreshCause cause, Done done) {
+    before(CustodyStep::kPost);
+    SecretBytes token;
+    if (const Account* account = find(name)) token = account->refresh_token.copy();
+    bool sent = false;
+    Result<HttpResponse> answer = co_await fetch(refresh_request(settings_, token), &sent);
+    TokenOutcome outcome = judge_token_answer(answer, sent, token.view());
+    if (answer) wipe(answer->body);
+    before(CustodyStep::kKeep);
+    finish_refresh(name, attempt, cause, std::move(outcome));
+    const Account* account = find(name);
+    if (account == nullptr) co_return tell(done, unknown_account(name));
+    if (account->failures > 0 || account->needs_login) {
+        co_return tell(done, invalid(fmt::format("account '{}': {}", name, account->last_refresh)));
+    }
+    tell(done, account);
+}
+
+void Custody::finish_refresh(
+    const std::string& name, const std::string& attempt, RefreshCause cause, TokenOutcome outcome
+) {
+    AccountBook::Entry* entry = book_.find(name);
+    bool ours = entry != nullptr && entry->account.claim && entry->account.claim->attempt == attempt;
+    if (!ours) return;  // logged out, or logged in anew: the answer is about a login that is gone
+    if (outcome.result == TokenResult::kInvalidGrant) {
+        if (std::optional<Account> stored = book_.read_if_changed(name)) {
+            entry->account = *std::move(stored);
+            changed(fmt::format("account {} was changed by somebody else", name));
+            return arm();
+        }
+    }
+    bool was_dead = entry->account.needs_login;
+    bool was_usable = is_usable(entry->account, options_.clock());
+    Account next = entry->account.copy();
+    settle_refresh(next, std::move(outcome), options_.clock(), chance());
+    log_refresh(next, cause, was_dead);
+    if (Result<void> kept = book_.put(std::move(next)); !kept) {
+        note_unsaved(name, kept.error());
+        // The old token serves until the new one is kept, if it still serves.
+        if (!was_usable && entry->unsaved) entry->account = entry->unsaved->copy();
+    }
+    changed(fmt::format("refresh of {}", name));
+    arm();
+}
+
+void Custody::log_refresh(const Account& account, RefreshCause cause, bool was_dead) {
+    if (account.needs_login) {
+        if (was_dead) return;
+        log_.emit(
+            LogLevel::kError,
+            LogEvent::kAccountNeedsLogin,
+            fmt::format("account '{}': {}", account.name, account.problem),
+            {{"account", account.name}, {"cause", name_of(cause)}, {"access_token_ends_ms", account.expires_at}}
+        );
+        return;
+    }
+    if (account.failures > 0) {
+        log_.emit(
+            LogLevel::kWarning,
+            LogEvent::kAccountRefreshFailed,
+            fmt::format("account '{}': {}", account.name, account.problem),
+            {{"account", account.name},
+             {"cause", name_of(cause)},
+             {"next_try_ms", account.refresh_at},
+             {"access_token_ends_ms", account.expires_at}}
+        );
+        return;
+    }
+    log_.emit(
+        LogLevel::kInfo,
+        LogEvent::kAccountRefreshed,
+        fmt::format("account '{}' has a new access token", account.name),
+        {{"account", account.name},
+         {"cause", name_of(cause)},
+         {"generation", account.generation},
+         {"expires_at_ms", account.expires_at}}
+    );
+}
+
+void Custody::spawn(net::awaitable<void> work, Done done) {
+    net::co_spawn(context_, std::move(work), [this, done = std::move(done)](const std::exception_ptr& escaped) {
+        if (!escaped) return;
+        log_.emit(LogLevel::kError, LogEvent::kTaskFailed, "a token request was lost");
+        tell(done, invalid("internal error; see the control plane's log"));
+    });
+}
+
+}  // namespace balancer::controlplane

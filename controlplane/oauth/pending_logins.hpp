@@ -1,0 +1,48 @@
+// Logins that have begun: what must be known when the browser comes back.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/result.hpp"
+#include "controlplane/oauth/pkce.hpp"
+
+namespace balancer::controlplane {
+
+struct PendingLogin {
+    std::string state;
+    std::string verifier;
+    std::string redirect_uri;
+    std::string account;  // as the user named it; empty: by the token's profile
+    SteadyTime began{};
+};
+
+// A pure core, on the control plane's loop. Many logins at once, each with a state and a verifier of its own.
+class PendingLogins {
+  public:
+    static constexpr Milliseconds kValid{600'000};
+    static constexpr std::size_t kPendingMax = 64;
+
+    explicit PendingLogins(RandomBytes random) : random_(std::move(random)) {}
+
+    // An error: so many are under way already. None is pushed out by another.
+    Result<PendingLogin> begin(std::string account, std::string redirect_uri, SteadyTime now);
+
+    // The login of that state, which is over with this: a state works once. Nothing: there is none, it was used, or it is
+    // older than kValid. Takes a time that does not depend on how much of the state is right.
+    std::optional<PendingLogin> take(std::string_view state, SteadyTime now);
+
+    std::size_t size() const { return logins_.size(); }
+
+  private:
+    void forget_old(SteadyTime now);
+
+    RandomBytes random_;
+    std::vector<PendingLogin> logins_;
+};
+
+}  // namespace balancer::controlplane
