@@ -8,6 +8,7 @@
 
 #include "base/task_group.hpp"
 #include "dataplane/buffer_pool.hpp"
+#include "dataplane/exchange/account_use.hpp"
 #include "dataplane/process_state.hpp"
 #include "dataplane/retry_budget.hpp"
 #include "dataplane/sweep.hpp"
@@ -47,6 +48,7 @@ struct WorkerState {
     RequestRing recent{unix_now()};
     LogAllowance failures_logged;
     RetryBudget retry_budget;
+    AccountUseNews account_use;
     TaskGroup tasks;
     std::mt19937_64 random;
     std::shared_ptr<const Snapshot> snapshot;  // null until the first arrives

@@ -86,6 +86,8 @@ Result<std::unique_ptr<Provider>> compile_provider(
             credential.generation(),
             credential.expires_at_ms(),
             credential.state() == v1::Credential::OK || credential.state() == v1::Credential::REFRESHING,
+            credential.held_until_ms(),
+            credential.held_why(),
         };
     }
     switch (in.streaming_mode()) {
@@ -107,6 +109,9 @@ Result<std::unique_ptr<Provider>> compile_provider(
     out->ca_pem = in.ca_pem();
     compile_capabilities(in, *out);
     out->etag = in.etag();
+    out->account = in.account();
+    out->group = in.group();
+    out->claude_code_only = in.claude_code_only();
     out->slot = slots.slot_of(in.name());
     return out;
 }
@@ -275,6 +280,34 @@ CircuitState circuit_from_proto(v1::Circuit circuit) {
     return static_cast<CircuitState>(circuit);
 }
 
+v1::AccountUse to_proto(const AccountUse& in) {
+    v1::AccountUse out;
+    out.set_status(to_utf8(in.status));
+    out.set_claim(to_utf8(in.claim));
+    out.set_reset_ms(in.reset);
+    if (in.five_hour) out.set_five_hour(*in.five_hour);
+    out.set_five_hour_reset_ms(in.five_hour_reset);
+    if (in.seven_day) out.set_seven_day(*in.seven_day);
+    out.set_seven_day_reset_ms(in.seven_day_reset);
+    return out;
+}
+
+namespace {
+
+AccountUse from_proto(const v1::AccountUse& in) {
+    AccountUse out;
+    out.status = in.status();
+    out.claim = in.claim();
+    out.reset = in.reset_ms();
+    if (in.has_five_hour()) out.five_hour = in.five_hour();
+    out.five_hour_reset = in.five_hour_reset_ms();
+    if (in.has_seven_day()) out.seven_day = in.seven_day();
+    out.seven_day_reset = in.seven_day_reset_ms();
+    return out;
+}
+
+}  // namespace
+
 v1::Signal to_signal(const AttemptOutcome& outcome) {
     v1::Signal signal;
     signal.set_provider(outcome.provider);
@@ -292,6 +325,8 @@ v1::Signal to_signal(const AttemptOutcome& outcome) {
     signal.set_probe_id(outcome.probe_id);
     signal.set_probe_epoch(outcome.probe_epoch);
     signal.set_local_origin(outcome.local_origin);
+    signal.set_credential_generation(outcome.credential_generation);
+    if (!outcome.account_use.status.empty()) *signal.mutable_account_use() = to_proto(outcome.account_use);
     return signal;
 }
 
@@ -314,6 +349,8 @@ AttemptOutcome to_outcome(const v1::Signal& signal) {
     outcome.probe_id = signal.probe_id();
     outcome.probe_epoch = signal.probe_epoch();
     outcome.local_origin = signal.local_origin();
+    outcome.credential_generation = signal.credential_generation();
+    if (signal.has_account_use()) outcome.account_use = from_proto(signal.account_use());
     return outcome;
 }
 

@@ -40,6 +40,7 @@ HealthPolicy to_policy(const v1::HealthPolicy& policy);
 // What a newer release may say beyond the four is nothing that this build could act on: closed.
 CircuitState circuit_from_proto(v1::Circuit circuit);
 
+v1::AccountUse to_proto(const AccountUse& use);
 // Whatever a provider or a client has said, the result can be parsed and is small: one signal that cannot be would
 // hold up all behind it.
 v1::Signal to_signal(const AttemptOutcome& outcome);

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/clock.hpp"
+#include "model/account_use.hpp"
 #include "model/failure.hpp"
 
 namespace balancer {
@@ -41,6 +42,8 @@ struct AttemptOutcome {
     std::string probe_id = {};          // of the ticket that let it through; empty: no probe
     std::uint64_t probe_epoch = 0;
     bool local_origin = false;          // it failed before a connection stood
+    std::uint64_t credential_generation = 0;  // that it was made with; 0: none
+    AccountUse account_use = {};              // what the answer told of the account; an empty status: nothing
 };
 
 // A failure that benches by itself, whatever the threshold: the provider has told its reset, or refuses the account.

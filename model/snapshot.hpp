@@ -56,6 +56,8 @@ struct Credential {
     std::uint64_t generation = 0;
     UnixMs expires_at = 0;  // 0: never
     bool usable = true;
+    UnixMs held_until = 0;  // the account's window is used up until then; 0: it is not
+    std::string held_why = {};  // words
 };
 
 // Begins every mark that the balancer sets before a signature of thinking.
@@ -81,6 +83,9 @@ struct Provider {
     std::optional<std::vector<Glob>> beta_headers;  // tokens of anthropic-beta that pass; none given: all
     bool limited = false;         // of type anthropic, and takes less than everything
     std::string signature_mark;   // in front of its signatures at the client; empty: Anthropic's are let alone
+    std::string account;          // of type oauth: whose access token it sends
+    std::string group;            // and what the configuration calls it
+    bool claude_code_only = false;
 };
 
 struct RouteTarget {

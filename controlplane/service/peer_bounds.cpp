@@ -1,6 +1,7 @@
 #include "controlplane/service/peer_bounds.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <string>
 
@@ -52,6 +53,14 @@ void bound(v1::Hello& hello) {
     }
 }
 
+// Its times are by the provider's clock, which nobody here can judge.
+void bound(v1::AccountUse& use) {
+    cut_utf8(*use.mutable_status(), kNameMax);
+    cut_utf8(*use.mutable_claim(), kNameMax);
+    if (!std::isfinite(use.five_hour())) use.clear_five_hour();
+    if (!std::isfinite(use.seven_day())) use.clear_seven_day();
+}
+
 // `sent_at`: what the sender's clock said when it sent this.
 void bound(v1::Signal& signal, UnixMs sent_at, UnixMs now, Milliseconds behind) {
     signal.set_at_ms(on_our_clock(signal.at_ms(), sent_at, now));
@@ -66,6 +75,7 @@ void bound(v1::Signal& signal, UnixMs sent_at, UnixMs now, Milliseconds behind) 
     cut_utf8(*signal.mutable_detail(), kWordsMax);
     cut_utf8(*signal.mutable_request_id(), kNameMax);
     cut_utf8(*signal.mutable_probe_id(), kNameMax);
+    if (signal.has_account_use()) bound(*signal.mutable_account_use());
     signal.set_at_ms(std::max<UnixMs>(0, signal.at_ms()));
     signal.set_started_at_ms(std::clamp<UnixMs>(signal.started_at_ms(), 0, signal.at_ms()));
 }

@@ -53,7 +53,8 @@ struct ManageAnswer {
     unsigned status = 0;  // 0: the control plane cannot be reached; `body` says why
     std::string content_type;
     std::string body;
-    std::string allow = {};  // the `allow` header of a 405
+    std::string allow = {};     // the `allow` header of a 405
+    std::string location = {};  // the `location` header of a redirect
 };
 
 struct ManageCall {
@@ -63,6 +64,8 @@ struct ManageCall {
     std::string body;
     std::string client_key_name;
     std::string remote;
+    std::string host;
+    std::string accept;
 };
 
 // Where the snapshot in force comes from.

@@ -14,6 +14,8 @@ namespace balancer::dataplane {
 namespace {
 
 constexpr std::chrono::seconds kDeadline{10};
+// Behind these the control plane asks the token endpoint, which may take oauth.timeout (30 s unless set otherwise).
+constexpr std::chrono::seconds kLoginDeadline{60};
 
 ManageAnswer unreachable(std::string_view why) {
     return ManageAnswer{
@@ -27,11 +29,12 @@ ManageAnswer answer_of(const grpc::Status& status, v1::ManageResponse& response)
             response.status(),
             std::move(*response.mutable_content_type()),
             std::move(*response.mutable_body()),
-            std::move(*response.mutable_allow())
+            std::move(*response.mutable_allow()),
+            std::move(*response.mutable_location()),
         };
     }
     if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
-        return unreachable("no answer within 10 s");
+        return unreachable("no answer in time");
     }
     return unreachable(status.error_message());
 }
@@ -68,8 +71,12 @@ void ManageClient::call(ManageCall call, std::function<void(ManageAnswer)> done)
     pending->request.set_body(std::move(call.body));
     pending->request.set_client_key_name(std::move(call.client_key_name));
     pending->request.set_remote(std::move(call.remote));
+    pending->request.set_host(std::move(call.host));
+    pending->request.set_accept(std::move(call.accept));
     pending->done = std::move(done);
-    pending->context.set_deadline(std::chrono::system_clock::now() + kDeadline);
+    bool login = pending->request.path().starts_with("/oauth/") || pending->request.path() == "/callback";
+    auto deadline = login ? kLoginDeadline : kDeadline;
+    pending->context.set_deadline(std::chrono::system_clock::now() + deadline);
     set_token(pending->context, token_);
     pending_.insert(pending);
     auto stub = v1::DataPlane::NewStub(channel_);

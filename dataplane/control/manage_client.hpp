@@ -13,7 +13,7 @@
 
 namespace balancer::dataplane {
 
-// Lives on the control thread. Each call ends within its deadline of 10 s.
+// Lives on the control thread. Each call ends within its deadline of 10 s, or of 60 s for logins.
 class ManageClient {
   public:
     ManageClient(std::shared_ptr<boost::asio::io_context> loop, std::string token);

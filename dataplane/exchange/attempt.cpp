@@ -228,6 +228,7 @@ net::awaitable<Verdict> Exchange::attempt(const Candidate& candidate) {
     record_.provider = provider.name;
     record_.upstream_model = std::string(candidate.model);
     told_.reset();
+    account_use_ = {};
     let_go();
     Asked asked;
     SteadyTime began = steady_now();
@@ -263,6 +264,7 @@ net::awaitable<Verdict> Exchange::attempt(const Candidate& candidate) {
     std::int64_t first_byte = elapsed_ms(began, steady_now());
     turns_.back().times.first_byte = first_byte;
     worker_.metrics.provider(provider.slot).first_byte.observe(static_cast<std::uint64_t>(first_byte));
+    if (!provider.account.empty()) account_use_ = read_account_use(response_->head());
     co_return co_await judge(provider);
 }
 
@@ -310,6 +312,7 @@ void Exchange::note(const Provider& provider, const Verdict& verdict, const Prob
     std::string_view model = model_sent(record_.upstream_model);
     bool news = good ? worker_.health->watch_success(provider.slot, model)
                      : verdict.counted || verdict.retry_at > 0;
+    news = worker_.account_use.is_news(provider.slot, account_use_) || news;
     if (!news && probe == nullptr) return;
     // To a probe, an answer that finds fault with the request is as good as any.
     bool well = good || (probe != nullptr && verdict.failure == FailureClass::kClient);
@@ -319,6 +322,7 @@ void Exchange::note(const Provider& provider, const Verdict& verdict, const Prob
 void Exchange::report(
     const Provider& provider, const Verdict& verdict, bool good, const ProbeTicket* probe
 ) {
+    if (verdict.failure == FailureClass::kAuth && is_replaced(provider)) return;
     worker_.process.report(AttemptOutcome{
         provider.name,
         provider.etag,
@@ -335,7 +339,16 @@ void Exchange::report(
         probe == nullptr ? std::string() : probe->id(),
         probe == nullptr ? 0 : probe->epoch(),
         verdict.local_origin,
+        provider.credential ? provider.credential->generation : 0,
+        account_use_,
     });
+}
+
+// Its access token is not in use any more: that it is refused says nothing about the one that is.
+bool Exchange::is_replaced(const Provider& provider) const {
+    if (provider.account.empty() || !provider.credential) return false;
+    const Provider* now = worker_.snapshot->find_provider(provider.name);
+    return now != nullptr && now->credential && now->credential->generation > provider.credential->generation;
 }
 
 // settings.testing: a sleep before the upstream call, for requests that hold one of the words.

@@ -38,6 +38,8 @@ Exchange::Refusal Exchange::authenticate() {
     }
     if (!balancer_keys_.empty()) return {};
     if (settings().exempt_paths.contains(std::string(head_.path))) return {};
+    // A browser on its way back from a login has no key. It has the login's state, which only who may come in was given.
+    if (is_login_callback(head_.path)) return {};
     wire::LocalError error;
     error.status = 401;
     error.type = "authentication_error";

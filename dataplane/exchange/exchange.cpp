@@ -23,6 +23,7 @@ Operation operation_of(const wire::RequestHead& head) {
     if (head.path == "/" && get) return Operation::kInfo;
     if (head.path == "/health" && (get || probe)) return Operation::kHealth;
     if (head.path == "/providers" || head.path.starts_with("/providers/")) return Operation::kManagement;
+    if (head.path.starts_with("/oauth/") || is_login_callback(head.path)) return Operation::kManagement;
     return Operation::kUnknown;
 }
 

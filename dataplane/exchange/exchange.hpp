@@ -119,6 +119,7 @@ class Exchange {
     Refusal inspect();
 
     // plan.cpp
+    bool is_claude_code() const;
     Plan make_plan();
     LocalFailure no_candidate(const Plan& plan) const;
 
@@ -137,6 +138,7 @@ class Exchange {
     void keep_session(const Provider& provider);
     void note(const Provider& provider, const Verdict& verdict, const ProbeTicket* probe = nullptr);
     void report(const Provider& provider, const Verdict& verdict, bool good, const ProbeTicket* probe);
+    bool is_replaced(const Provider& provider) const;
     std::string_view model_sent(std::string_view candidates_model) const {
         return candidates_model.empty() ? std::string_view(record_.model) : candidates_model;
     }
@@ -258,6 +260,7 @@ class Exchange {
     std::size_t attempts_ = 0;
     bool others_left_ = false;     // candidates behind the one that is tried
     UnixMs attempt_began_ = 0;
+    AccountUse account_use_;  // what the answer at hand told
 
     SweepEntry silence_;
     bool chunked_out_ = false;

@@ -39,6 +39,11 @@ enum class SessionKind {
 // "header", "user_id", "content", "global"; empty for kNone.
 std::string_view name_of(SessionKind kind);
 
+// Where a browser comes back to from a login. The second is the path that Claude Code itself uses on loopback.
+inline bool is_login_callback(std::string_view path) {
+    return path == "/oauth/callback" || path == "/callback";
+}
+
 struct Session {
     SessionKey key = 0;
     std::string name;  // what the key was made from, for the log: shortened

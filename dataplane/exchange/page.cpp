@@ -68,6 +68,8 @@ net::awaitable<void> Exchange::relay_to_control_plane() {
         std::string(body_.view()),
         std::string(record_.client_key),
         record_.remote,
+        std::string(wire::find_field(head_.fields, "host").value_or("")),
+        std::string(wire::find_field(head_.fields, "accept").value_or("")),
     };
     worker_.process.manage(std::move(call), managed.taker());
     co_await managed.wait(SweepEntry::kNever);
@@ -76,6 +78,9 @@ net::awaitable<void> Exchange::relay_to_control_plane() {
     if (answer.status != 0) {
         std::string lines;
         if (!answer.allow.empty()) lines = "allow: " + answer.allow + "\r\n";
+        if (!answer.location.empty()) lines += "location: " + answer.location + "\r\n";
+        // Codes and states of logins stand in the address: the next page is not told.
+        lines += "referrer-policy: no-referrer\r\n";
         co_return co_await reply(answer.status, answer.content_type, answer.body, lines);
     }
     LocalFailure failure = refusal(

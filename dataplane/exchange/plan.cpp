@@ -8,6 +8,12 @@
 
 namespace balancer::dataplane {
 
+// As it says of itself: "claude-cli/2.1.0 (external, cli)".
+bool Exchange::is_claude_code() const {
+    auto agent = wire::find_field(head_.fields, "user-agent");
+    return agent && agent->starts_with("claude-cli/");
+}
+
 Plan Exchange::make_plan() {
     UnixMs now = record_.at;
     sticky_ = worker_.process.sticky.find(session_.key, began_, settings().sticky_duration);
@@ -29,6 +35,7 @@ Plan Exchange::make_plan() {
         now,
         next_turn,
         random,
+        is_claude_code(),
     };
     Plan plan = rank(input);
     routes_ = std::move(input.routes);

@@ -9,11 +9,15 @@ namespace balancer::dataplane {
 namespace {
 
 // Why this provider cannot serve whatever its health is; empty: it can.
-std::string unusable(const Provider& provider, UnixMs now) {
+std::string unusable(const Provider& provider, const RankInput& input) {
     if (provider.auth_type == AuthType::kPassthrough) return {};
-    if (!provider.credential) return "it has no credential yet";
-    if (!provider.credential->usable) return "its credential cannot be used";
-    if (provider.credential->expires_at != 0 && provider.credential->expires_at <= now) {
+    if (provider.claude_code_only && !input.claude_code) return "its account serves requests of Claude Code only";
+    bool account = provider.auth_type == AuthType::kOauth;
+    if (!provider.credential) return account ? "nobody is logged in to it" : "it has no credential yet";
+    if (!provider.credential->usable) {
+        return account ? "its account must be logged in again" : "its credential cannot be used";
+    }
+    if (provider.credential->expires_at != 0 && provider.credential->expires_at <= input.now) {
         return "its credential has expired";
     }
     return {};
@@ -119,6 +123,12 @@ Admission admission_of(const RankInput& input, const Provider& provider, std::st
     return admission;
 }
 
+// Until when its account is held, because a window of it is used up; 0: it is not. Like a bench, it does not count for the last
+// hope: the provider's own words say best when to come again.
+UnixMs held_until(const Provider& provider, UnixMs now) {
+    return provider.credential && provider.credential->held_until > now ? provider.credential->held_until : 0;
+}
+
 // Which of a route's targets are taken.
 enum class Accept { kHealthy, kRamping, kBenched };
 
@@ -134,9 +144,13 @@ bool accepted(Gate gate, Accept accept) {
 void add_route(Plan& plan, const Route& route, const RankInput& input, Accept accept) {
     Targets targets;
     for (const RouteTarget& target : route.targets) {
-        std::string reason = unusable(*target.provider, input.now);
+        std::string reason = unusable(*target.provider, input);
         if (!reason.empty()) {
             skip(plan, target.provider, target.model, std::move(reason), 0);
+            continue;
+        }
+        if (UnixMs until = held_until(*target.provider, input.now); until != 0 && accept != Accept::kBenched) {
+            skip(plan, target.provider, target.model, target.provider->credential->held_why, until);
             continue;
         }
         Admission admission = admission_of(input, *target.provider, target.model);
@@ -162,27 +176,45 @@ void add_route(Plan& plan, const Route& route, const RankInput& input, Accept ac
     }
 }
 
-Plan rank_pinned(const RankInput& input) {
-    Plan plan;
-    const Provider* provider = input.snapshot.find_provider(input.pinned_provider);
-    if (provider == nullptr) return plan;
-    std::string reason = unusable(*provider, input.now);
-    if (!reason.empty()) {
-        skip(plan, provider, {}, std::move(reason), 0);
-        return plan;
-    }
-    std::string_view model;
+// As the first route that leads to it has it.
+std::string_view model_for(const Provider& provider, const RankInput& input) {
     for (const Route* route : input.routes) {
         auto target = std::find_if(route->targets.begin(), route->targets.end(), [&](const auto& one) {
-            return one.provider == provider;
+            return one.provider == &provider;
         });
-        if (target == route->targets.end()) continue;
-        model = target->model;
-        break;
+        if (target != route->targets.end()) return target->model;
     }
-    Admission admission = admission_of(input, *provider, model);
-    bool ramping = admission.gate == Gate::kLater;
-    plan.candidates.push_back({provider, model, admission.probe, ramping, admission.because});
+    return {};
+}
+
+// Benched or not. A name of the configuration may stand for several: one for each of its accounts.
+Plan rank_pinned(const RankInput& input) {
+    Plan plan;
+    Plan held;
+    for (const auto& provider : input.snapshot.providers) {
+        if (provider->name != input.pinned_provider && provider->group != input.pinned_provider) continue;
+        std::string reason = unusable(*provider, input);
+        if (!reason.empty()) {
+            skip(plan, provider.get(), {}, std::move(reason), 0);
+            continue;
+        }
+        std::string_view model = model_for(*provider, input);
+        Admission admission = admission_of(input, *provider, model);
+        bool later = admission.gate == Gate::kShut || held_until(*provider, input.now) != 0;
+        bool ramping = admission.gate == Gate::kLater;
+        (later ? held : plan).candidates.push_back({
+            provider.get(), model, admission.probe, ramping, admission.because
+        });
+    }
+    std::stable_sort(plan.candidates.begin(), plan.candidates.end(), [](const Candidate& a, const Candidate& b) {
+        return !a.ramping && b.ramping;
+    });
+    auto sticky = std::find_if(plan.candidates.begin(), plan.candidates.end(), [&](const Candidate& candidate) {
+        return input.sticky_provider != 0 &&
+               StickyTable::provider_hash(candidate.provider->name) == input.sticky_provider;
+    });
+    if (sticky != plan.candidates.end()) std::rotate(plan.candidates.begin(), sticky, std::next(sticky));
+    plan.candidates.insert(plan.candidates.end(), held.candidates.begin(), held.candidates.end());
     return plan;
 }
 

@@ -39,6 +39,7 @@ struct RankInput {
     // The next turn of a route, for round_robin; a number in [0, 1), for random.
     std::function<std::uint32_t(const Route&)> next_turn;
     std::function<double()> random;
+    bool claude_code = true;  // it is a request of Claude Code
 };
 
 struct Plan {

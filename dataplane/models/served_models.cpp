@@ -60,6 +60,7 @@ std::vector<const Provider*> providers_to_ask(const Snapshot& snapshot) {
     for (const Route& route : snapshot.routes) {
         if (!route.pattern.has_star()) continue;
         for (const RouteTarget& target : route.targets) {
+            if (target.provider->claude_code_only) continue;
             if (std::find(found.begin(), found.end(), target.provider) == found.end()) found.push_back(target.provider);
         }
     }

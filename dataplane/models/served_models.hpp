@@ -13,7 +13,8 @@ struct ProviderModels {
     std::shared_ptr<const Models> models;
 };
 
-// Providers whose lists say what the patterns stand for: the targets of those, in the routes' order.
+// Providers whose lists say what the patterns stand for: the targets of those, in the routes' order. Without those that
+// serve Claude Code only: this question would be the balancer's own.
 std::vector<const Provider*> providers_to_ask(const Snapshot& snapshot);
 
 // The names of the routes, then those that providers list and a pattern serves: one that sends a name of its own serves

@@ -34,6 +34,14 @@ bool overridden(std::string_view name, const Provider& provider) {
     });
 }
 
+// Without this the API takes no access token of an account.
+constexpr std::string_view kBetaField = "anthropic-beta";
+constexpr std::string_view kOauthBeta = "oauth-2025-04-20";
+
+bool needs_oauth_beta(const Provider& provider) {
+    return provider.auth_type == AuthType::kOauth && !overridden(kBetaField, provider);
+}
+
 bool passes(const HeaderField& field, const UpstreamRequest& request) {
     if (is_ours(field.name) || is_hop_by_hop(field.name, request.client.fields)) return false;
     if (overridden(field.name, request.provider)) return false;
@@ -80,7 +88,7 @@ void client_credential_lines(
 
 // A line of the client's; of a beta list what the provider takes of it.
 void client_line(std::string& out, std::string_view name, std::string_view value, const Provider& provider) {
-    if (!provider.limited || !equals_lower(name, "anthropic-beta")) return line(out, name, value);
+    if (!provider.limited || !equals_lower(name, kBetaField)) return line(out, name, value);
     std::string betas = filter_betas(value, provider);
     if (!betas.empty()) line(out, name, betas);
 }
@@ -93,11 +101,21 @@ std::string_view path_of(const UpstreamRequest& request) {
 // Of a request in the provider's own format. True when an anthropic-version is among them.
 bool client_lines(std::string& out, const UpstreamRequest& request) {
     bool has_version = false;
+    bool needs_beta = needs_oauth_beta(request.provider);
     for (const HeaderField& field : request.client.fields) {
         if (!passes(field, request)) continue;
         has_version = has_version || equals_lower(field.name, "anthropic-version");
-        client_line(out, field.name, field.value, request.provider);
+        if (!needs_beta || !equals_lower(field.name, kBetaField)) {
+            client_line(out, field.name, field.value, request.provider);
+            continue;
+        }
+        std::string betas =
+            request.provider.limited ? filter_betas(field.value, request.provider) : std::string(field.value);
+        if (betas.find(kOauthBeta) == std::string::npos) betas.append(betas.empty() ? "" : ",").append(kOauthBeta);
+        needs_beta = false;
+        line(out, field.name, betas);
     }
+    if (needs_beta) line(out, kBetaField, kOauthBeta);
     return has_version;
 }
 
@@ -144,6 +162,7 @@ void append_models_head(
         has_version = has_version || equals_lower(name, "anthropic-version");
     }
     if (!has_version) line(out, "anthropic-version", "2023-06-01");
+    if (needs_oauth_beta(provider)) line(out, kBetaField, kOauthBeta);
     client_credential_lines(out, provider, credentials);
     provider_lines(out, provider);
     out.append("accept-encoding: identity\r\nconnection: close\r\n\r\n");
@@ -160,6 +179,7 @@ void append_upstream_head(std::string& out, const UpstreamRequest& request) {
     bool has_version = overridden("anthropic-version", provider);
     if (converted) {
         own_lines(out, request);
+        if (needs_oauth_beta(provider)) line(out, kBetaField, kOauthBeta);
     } else if (client_lines(out, request)) {
         has_version = true;
     }

@@ -21,6 +21,7 @@ class Rank : public testing::Test {
     std::uint16_t sticky_ = 0;
     std::string pin_;
     bool may_probe_ = true;
+    bool claude_code_ = true;
 
     Provider& add(const std::string& name, std::uint32_t weight = 0) {
         auto provider = std::make_unique<Provider>();
@@ -53,6 +54,7 @@ class Rank : public testing::Test {
         return rank(RankInput{
             snapshot_, health_, match_routes(snapshot_, model), model, may_probe_, pin_, session, sticky_, kNow,
             [this](const Route&) { return turn_++; }, [this] { return chance_; },
+            claude_code_,
         });
     }
     std::string order(const std::string& model, SessionKey session = 1) {
@@ -63,6 +65,47 @@ class Rank : public testing::Test {
         return names;
     }
 };
+
+TEST_F(Rank, AccountsServeOthersThanClaudeCodeOnlyWhereTheyMay) {
+    add("p/ann").claude_code_only = true;
+    add("p/bob");
+    route("*", {{"p/ann", 1}, {"p/bob", 2}});
+    EXPECT_EQ(order("m"), "p/ann p/bob");
+    claude_code_ = false;
+    EXPECT_EQ(order("m"), "p/bob");
+    EXPECT_EQ(plan("m").skipped[0].why, "its account serves requests of Claude Code only");
+}
+
+TEST_F(Rank, AHeldAccountIsTheLastHopeOnly) {
+    Provider& ann = add("p/ann");
+    ann.credential->held_until = kNow + 5;
+    ann.credential->held_why = "its 5-hour window is used up";
+    add("p/bob");
+    route("*", {{"p/ann", 1}, {"p/bob", 2}});
+    EXPECT_EQ(order("m"), "p/bob");
+    EXPECT_EQ(plan("m").skipped[0].why, "its 5-hour window is used up");
+    EXPECT_EQ(plan("m").skipped[0].until, kNow + 5);
+    bench("p/bob", kNow + 5);
+    EXPECT_EQ(order("m"), "p/ann p/bob");
+    EXPECT_TRUE(plan("m").panic);
+    ann.credential->held_until = kNow;
+    EXPECT_EQ(order("m"), "p/ann");
+}
+
+TEST_F(Rank, APinOfTheConfiguredNameStandsForAllItsAccounts) {
+    add("p/ann").group = "p";
+    add("p/bob").group = "p";
+    add("q");
+    route("*", {{"q", 1}, {"p/ann", 2}, {"p/bob", 2}});
+    pin_ = "p";
+    EXPECT_EQ(order("m"), "p/ann p/bob");
+    sticky_ = StickyTable::provider_hash("p/bob");
+    EXPECT_EQ(order("m"), "p/bob p/ann");
+    bench("p/bob", kNow + 5);
+    EXPECT_EQ(order("m"), "p/ann p/bob") << "benched or not, but then last";
+    pin_ = "p/bob";
+    EXPECT_EQ(order("m"), "p/bob");
+}
 
 TEST_F(Rank, ExactComesBeforePatternsAndThoseInFileOrder) {
     for (const char* name : {"a", "b", "c", "d"}) add(name);

@@ -86,5 +86,14 @@ TEST_F(ServedModels, OnlyProvidersBehindPatternsAreAsked) {
     EXPECT_EQ(providers_to_ask(snapshot_), std::vector<const Provider*>{provider(1)});
 }
 
+TEST_F(ServedModels, WhoServesClaudeCodeOnlyIsNotAsked) {
+    auto account = std::make_unique<Provider>();
+    account->name = "c/joe";
+    account->claude_code_only = true;
+    snapshot_.providers.push_back(std::move(account));
+    route("*", {{provider(2), "", 1}, {provider(1), "", 2}});
+    EXPECT_EQ(providers_to_ask(snapshot_), std::vector<const Provider*>{provider(1)});
+}
+
 }  // namespace
 }  // namespace balancer::dataplane

@@ -52,6 +52,39 @@ TEST(UpstreamHead, PassesOpenListsAndDropsWhatIsTheConnectionsOrACredential) {
     );
 }
 
+TEST(UpstreamHead, AnAccountsTokenComesWithTheBetaThatItNeeds) {
+    Provider provider = provider_with(AuthType::kOauth);
+    provider.credential = Credential{"authorization", "Bearer access-token"};
+    std::string none = upstream(provider, "x-api-key: client\r\n");
+    EXPECT_NE(none.find("\r\nanthropic-beta: oauth-2025-04-20\r\n"), std::string::npos) << none;
+    EXPECT_NE(none.find("\r\nauthorization: Bearer access-token\r\n"), std::string::npos);
+    EXPECT_EQ(none.find("client"), std::string::npos);
+    std::string others = upstream(provider, "Anthropic-Beta: a,b\r\n");
+    EXPECT_NE(others.find("\r\nAnthropic-Beta: a,b,oauth-2025-04-20\r\n"), std::string::npos) << others;
+    EXPECT_EQ(others.find("\r\nanthropic-beta"), std::string::npos);
+    std::string asked = upstream(provider, "anthropic-beta: oauth-2025-04-20,a\r\n");
+    EXPECT_NE(asked.find("\r\nanthropic-beta: oauth-2025-04-20,a\r\n"), std::string::npos) << asked;
+    // The operator's own line is his business.
+    provider.headers = {{"anthropic-beta", "mine"}};
+    std::string own = upstream(provider, "anthropic-beta: a\r\n");
+    EXPECT_NE(own.find("\r\nanthropic-beta: mine\r\n"), std::string::npos);
+    EXPECT_EQ(own.find("oauth-2025"), std::string::npos);
+    EXPECT_EQ(upstream(provider_with(AuthType::kApiKey), "anthropic-beta: a\r\n").find("oauth-2025"), std::string::npos);
+}
+
+TEST(UpstreamHead, NothingThatTheProviderDoesNotTakeKeepsThatBetaAway) {
+    Provider provider = provider_with(AuthType::kOauth);
+    provider.limited = true;
+    provider.beta_headers.emplace();
+    std::string filtered = upstream(provider, "anthropic-beta: a,oauth-2025-04-20\r\n");
+    EXPECT_NE(filtered.find("\r\nanthropic-beta: oauth-2025-04-20\r\n"), std::string::npos) << filtered;
+    std::string converted = upstream(provider, "", {}, Format::kOpenai);
+    EXPECT_NE(converted.find("\r\nanthropic-beta: oauth-2025-04-20\r\n"), std::string::npos) << converted;
+    std::string models;
+    append_models_head(models, provider, {}, {});
+    EXPECT_NE(models.find("\r\nanthropic-beta: oauth-2025-04-20\r\n"), std::string::npos) << models;
+}
+
 TEST(UpstreamHead, AddsTheVersionOnlyWhenThereIsNone) {
     EXPECT_NE(upstream(provider_with(AuthType::kAuthToken), "").find("anthropic-version: 2023-06-01\r\n"), std::string::npos);
     std::string out = upstream(provider_with(AuthType::kAuthToken), "Anthropic-Version: x\r\n");

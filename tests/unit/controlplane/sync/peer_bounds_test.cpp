@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "controlplane/publish/token_bucket.hpp"
 #include "controlplane/service/peer_clock.hpp"
 #include "model/failure.hpp"
@@ -200,6 +202,20 @@ TEST(PeerBounds, AClockThatIsBehindIsKnownByItsSecondReport) {
     EXPECT_EQ(clock.behind(), Milliseconds(1));
     for (int i = 0; i < 8; ++i) clock.heard(kNow + 2'000 - kHour, kNow + 2'000);
     EXPECT_EQ(clock.behind(), Milliseconds(kHour));
+}
+
+TEST(PeerBounds, LeaveNoUseOfAnAccountThatIsNoNumber) {
+    v1::ReportRequest report;
+    v1::AccountUse& use = *report.add_signals()->mutable_account_use();
+    use.set_status(std::string(10'000, 's'));
+    use.set_claim(std::string(10'000, 'c'));
+    use.set_five_hour(std::numeric_limits<double>::quiet_NaN());
+    use.set_seven_day(0.5);
+    bound(report, 100);
+    EXPECT_LE(use.status().size(), 256U);
+    EXPECT_LE(use.claim().size(), 256U);
+    EXPECT_FALSE(use.has_five_hour());
+    EXPECT_EQ(use.seven_day(), 0.5);
 }
 
 TEST(PeerBounds, CutRecordsOfRequests) {
