@@ -4,6 +4,7 @@
 #include <google/protobuf/util/message_differencer.h>
 
 #include "base/file.hpp"
+#include "controlplane/oauth/expand_accounts.hpp"
 
 namespace balancer::controlplane {
 namespace {
@@ -41,7 +42,13 @@ ControlPlane::ControlPlane(
       hold_custody_(context, log, store),
       revisions_(store, options_.config_file, options_.environment, [this](const std::string& name) {
           return sealed_key(name);
-      }) {}
+      }),
+      custody_(
+          context,
+          log,
+          &store.sealed(),
+          Custody::Options{[this](const std::string& cause) { publish_sections(cause); }, {}, unix_now, {}}
+      ) {}
 
 Result<void> ControlPlane::start(LoadedConfig loaded) {
     settle_keys();
@@ -89,6 +96,7 @@ void ControlPlane::stop() {
     ticker_.cancel();
     health_timer_.cancel();
     hold_custody_.stop(merger_.holds());
+    custody_.stop();
 }
 
 ReloadOutcome ControlPlane::reload(std::string_view cause, const v1::ChangeContext& context) {
@@ -176,6 +184,7 @@ ReloadOutcome ControlPlane::reread(std::string_view cause) {
     bool same = MessageDifferencer::Equals(config, config_) &&
                 MessageDifferencer::Equals(loaded.credentials, revisions_.loaded().credentials);
     revisions_.refresh(std::move(loaded));
+    custody_.configure(revisions_.loaded().oauth);
     if (same) {
         return unchanged(
             revisions_.edited_by_hand()
@@ -270,16 +279,25 @@ Result<void> ControlPlane::put_in_force(
 
 void ControlPlane::publish_running(const std::string& cause) {
     apply_log_settings();
+    custody_.configure(revisions_.loaded().oauth);
+    publish_sections(cause);
+}
+
+// CONFIG and CREDENTIALS with what the accounts are now.
+void ControlPlane::publish_sections(const std::string& cause) {
     UnixMs at = now();
-    merger_.configure(config_, at);
+    published_ = expand_accounts(config_, custody_.accounts(), !custody_.settings().allow_other_clients);
+    v1::CredentialSection credentials = revisions_.loaded().credentials;
+    custody_.add_credentials(credentials);
+    merger_.configure(published_, at);
     if (std::optional<std::vector<AccountHold>> holds = std::exchange(holds_to_restore_, std::nullopt)) {
         merger_.restore(*holds, at);
         hold_custody_.start(*std::move(holds));
     }
     const Revision& head = revisions_.head();
     publisher_.publish_config(
-        config_,
-        revisions_.loaded().credentials,
+        published_,
+        credentials,
         cause,
         {head.number, head.may_be_empty && count_enabled(config_) == 0}
     );

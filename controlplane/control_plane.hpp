@@ -20,6 +20,7 @@
 #include "controlplane/config/load.hpp"
 #include "controlplane/health/merger.hpp"
 #include "controlplane/hold_custody.hpp"
+#include "controlplane/oauth/custody.hpp"
 #include "controlplane/overrides.hpp"
 #include "controlplane/publish/publisher.hpp"
 #include "controlplane/revisions.hpp"
@@ -125,6 +126,11 @@ class ControlPlane {
 
     const Tally& tally() const { return tally_; }
     const Merger& merger() const { return merger_; }
+    const v1::ConfigSection& config() const { return config_; }
+    Custody& custody() { return custody_; }
+    const Custody& custody() const { return custody_; }
+    // The names of the configuration's providers that use the account.
+    std::vector<std::string> providers_of(std::string_view account) const;
     Publisher& publisher() { return publisher_; }
     const Publisher& publisher() const { return publisher_; }
 
@@ -145,6 +151,8 @@ class ControlPlane {
     Result<void> put_in_force(Candidate candidate, const std::string& cause, bool forced = false);
     Result<void> check_some_enabled(const v1::ConfigSection& next, bool forced) const;
     void publish_running(const std::string& cause);
+    void publish_sections(const std::string& cause);
+    bool take_account_news(const std::string& name, const v1::Signal& signal);
     Result<v1::ChangeResponse> finish(
         Candidate candidate, const v1::ChangeContext& context, std::string message
     );
@@ -192,7 +200,9 @@ class ControlPlane {
 
     std::optional<HeldKey> held_key_;
     Revisions revisions_;
-    v1::ConfigSection config_;  // the head revision with its overrides: what is published
+    v1::ConfigSection config_;     // the head revision with its overrides
+    v1::ConfigSection published_;  // the same with a provider for each account
+    Custody custody_;
     Standings standings_;       // as last told
     std::vector<std::string> change_notices_;  // of the last change: edits that it lost
     UnixMs loaded_at_ = 0;

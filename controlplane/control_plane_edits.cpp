@@ -338,10 +338,16 @@ Result<v1::ChangeResponse> ControlPlane::reset_provider(const v1::ResetProviderR
     bool clean = true;
     const v1::HealthSection before = merger_.section();
     for (const v1::ProviderHealth& entry : before.providers()) {
-        if (entry.provider() != request.name()) continue;
+        const v1::Provider* provider = find_provider(published_, entry.provider());
+        if (entry.provider() != request.name() && (provider == nullptr || provider->group() != request.name())) continue;
         clean = clean && entry.failure_count() == 0 && entry.circuit() == v1::CIRCUIT_CLOSED;
     }
-    if (!merger_.reset(request.name(), now())) return unknown_provider(request.name());
+    bool found = false;
+    for (const v1::Provider& provider : published_.providers()) {
+        if (provider.name() != request.name() && provider.group() != request.name()) continue;
+        found = merger_.reset(provider.name(), now()) || found;
+    }
+    if (!found) return unknown_provider(request.name());
     hold_custody_.keep(merger_.holds(), HoldCustody::When::kAtOnce);
     // Published even when the fleet had nothing against it: a data plane may have, on its own.
     publish_health(fmt::format("'{}' reset by hand", request.name()));

@@ -28,8 +28,14 @@ void ControlPlane::on_report(
     bool changed = follow_members() || clock_set_;
     for (const v1::Signal& signal : report.signals()) {
         ++tally_.signals_received;
-        const v1::Provider* provider = find_provider(config_, signal.provider());
+        const v1::Provider* provider = find_provider(published_, signal.provider());
         if (provider == nullptr || provider->etag() != signal.etag()) {
+            ++tally_.signals_ignored;
+            continue;
+        }
+        // A copy: news of an account are published, which makes the providers anew.
+        const std::string account = provider->account();
+        if (!account.empty() && !take_account_news(account, signal)) {
             ++tally_.signals_ignored;
             continue;
         }
@@ -71,6 +77,18 @@ void ControlPlane::publish_health_soon(const std::string& cause) {
     health_timer_.async_wait([this, cause](ErrorCode ec) {
         if (!ec) publish_health(cause);
     });
+}
+
+// What an answer says about the account. False: it is about an access token that is not in use any more.
+bool ControlPlane::take_account_news(const std::string& name, const v1::Signal& signal) {
+    if (signal.has_account_use()) custody_.used(name, to_outcome(signal).account_use);
+    const Account* account = custody_.find(name);
+    if (account == nullptr) return true;
+    if (signal.ok() || signal.failure() != v1::FAILURE_CLASS_AUTH) return true;
+    if (signal.credential_generation() != 0 && signal.credential_generation() < account->generation) return false;
+    // A 403 is about what the account may do: another token would be told the same.
+    if (signal.http_status() == 401) custody_.unauthorized(name, signal.credential_generation());
+    return true;
 }
 
 void ControlPlane::publish_health(const std::string& cause) {

@@ -28,8 +28,16 @@ net::awaitable<void> send(HttpRequest request, std::string model, ControlPlane::
 }  // namespace
 
 void ControlPlane::test_provider(const v1::TestProviderRequest& request, TestDone done) {
-    const v1::Provider* provider = find_provider(config_, request.name());
+    const v1::Provider* provider = find_provider(published_, request.name());
+    if (provider == nullptr) provider = find_provider(config_, request.name());
     if (provider == nullptr) return done(unknown_provider(request.name()));
+    if (provider->auth_type() == v1::AUTH_TYPE_OAUTH) {
+        return done(invalid(fmt::format(
+            "'{0}' sends the token of an account, which is for requests of Claude Code: send one through a data plane, with "
+            "\"provider\": \"{0}\" in its body",
+            request.name()
+        )));
+    }
     std::string model =
         request.model().empty() ? model_for(config_, request.name()) : request.model();
     if (model.empty()) {

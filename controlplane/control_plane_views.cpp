@@ -79,11 +79,11 @@ v1::GetStatusResponse ControlPlane::status() const {
     }
     v1::HealthSection health = merger_.section();
     unsigned healthy = 0;
-    for (const v1::Provider& provider : config_.providers()) {
+    for (const v1::Provider& provider : published_.providers()) {
         const v1::ProviderHealth* entry = find_health(health, provider.name());
         if (provider.enabled() && (entry == nullptr || is_healthy(*entry))) ++healthy;
     }
-    response.set_providers_total(static_cast<std::uint32_t>(count_enabled(config_)));
+    response.set_providers_total(static_cast<std::uint32_t>(count_enabled(published_)));
     response.set_providers_healthy(healthy);
     for (const v1::DataPlaneView& view : publisher_.data_planes()) {
         if (!view.connected()) {
@@ -106,6 +106,10 @@ v1::GetStatusResponse ControlPlane::status() const {
     if (std::optional<std::string> notice = locked_notice()) response.add_notices(*notice);
     for (const std::string& notice : revisions_.loaded().notices) response.add_notices(notice);
     for (const Override& entry : revisions_.head().overrides) response.add_notices(describe(entry));
+    for (const std::string& problem : custody_.problems()) response.add_notices(problem);
+    for (const Account* account : custody_.accounts()) {
+        if (!account->problem.empty()) response.add_notices(fmt::format("account '{}': {}", account->name, account->problem));
+    }
     for (const auto& [dp_id, standing] : merger_.standings()) {
         response.add_notices(fmt::format("data plane {} is suspect: {}", dp_id, standing.reason));
     }
@@ -113,13 +117,16 @@ v1::GetStatusResponse ControlPlane::status() const {
 }
 
 Result<v1::ListProvidersResponse> ControlPlane::list_providers(const std::string& name) const {
-    if (!name.empty() && find_provider(config_, name) == nullptr) return unknown_provider(name);
+    if (!name.empty() && find_provider(config_, name) == nullptr && find_provider(published_, name) == nullptr) {
+        return unknown_provider(name);
+    }
     v1::ListProvidersResponse response;
     *response.mutable_head() = publisher_.head();
     v1::HealthSection health = merger_.section();
     const std::vector<v1::DataPlaneView> data_planes = publisher_.data_planes();
-    for (const v1::Provider& provider : config_.providers()) {
-        if (!name.empty() && provider.name() != name) continue;
+    for (const v1::Provider& provider : published_.providers()) {
+        if (!name.empty() && provider.name() != name && provider.group() != name) continue;
+        const std::string& configured = provider.group().empty() ? provider.name() : provider.group();
         v1::ProviderView& view = *response.add_providers();
         *view.mutable_provider() = provider;
         if (const v1::ProviderHealth* entry = find_health(health, provider.name())) {
@@ -135,13 +142,13 @@ Result<v1::ListProvidersResponse> ControlPlane::list_providers(const std::string
             for (const v1::HealthTransition& one : history->kept()) *view.add_health_history() = one;
         }
         *view.mutable_totals() = merger_.totals(provider.name());
-        add_routes(config_, view);
+        add_routes(published_, view);
         for (v1::Signal& signal : merger_.recent_failures(provider.name())) {
             *view.add_recent_failures() = std::move(signal);
         }
-        const v1::Provider* in_file = find_provider(revisions_.loaded().config, provider.name());
+        const v1::Provider* in_file = find_provider(revisions_.loaded().config, configured);
         view.set_enabled_in_file(in_file != nullptr && in_file->enabled());
-        view.set_draining(is_draining(revisions_.head().overrides, provider.name()));
+        view.set_draining(is_draining(revisions_.head().overrides, configured));
         view.set_in_flight(in_flight_at(data_planes, provider.name()));
         view.set_credential_problem(credential_problem(provider.name()));
     }
@@ -213,6 +220,14 @@ v1::ListRoutesResponse ControlPlane::list_routes() const {
     response.set_revision(revisions_.head().number);
     *response.mutable_routes() = config_.routes();
     return response;
+}
+
+std::vector<std::string> ControlPlane::providers_of(std::string_view account) const {
+    std::vector<std::string> names;
+    for (const v1::Provider& provider : published_.providers()) {
+        if (provider.account() == account && !account.empty()) names.push_back(provider.group());
+    }
+    return names;
 }
 
 Error ControlPlane::unknown_provider(std::string_view name) const {

@@ -51,6 +51,7 @@ void read_document(const YamlValue& root, ParseContext& context, LoadedConfig& l
     ParsedSettings parsed = read_settings(settings != nullptr ? *settings : defaults, context);
     loaded.config.set_schema(1);
     *loaded.config.mutable_settings() = parsed.settings;
+    loaded.oauth = parsed.oauth;
     ProviderPositions positions;
     if (providers != nullptr) {
         positions = read_providers(*providers, parsed, context, loaded.config, loaded.credentials);

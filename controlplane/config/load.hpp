@@ -13,6 +13,7 @@
 
 #include "balancer/v1/config.pb.h"
 #include "base/result.hpp"
+#include "controlplane/oauth/oauth_settings.hpp"
 
 namespace balancer::controlplane {
 
@@ -36,7 +37,8 @@ struct SealedKeyUse {
 
 struct LoadedConfig {
     v1::ConfigSection config;
-    v1::CredentialSection credentials;
+    v1::CredentialSection credentials;  // but for those of accounts
+    OAuthSettings oauth;
     std::vector<std::string>
         notices;         // accepted keys that this build does not act on yet, and other advice
     std::string sha256;  // lower-case hex, of the file's bytes

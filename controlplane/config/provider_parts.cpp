@@ -105,7 +105,7 @@ void read_credential(
         {"auth_token", v1::AUTH_TYPE_AUTH_TOKEN},
         {"oauth", v1::AUTH_TYPE_OAUTH},
     }};
-    const YamlValue* type_value = reader.require("auth_type");
+    reader.require("auth_type");
     provider.set_auth_type(reader.choice("auth_type", kTypes, v1::AUTH_TYPE_UNSPECIFIED));
     const bool oauth = provider.auth_type() == v1::AUTH_TYPE_OAUTH;
     const YamlValue* value = oauth ? reader.find("auth_value") : reader.require("auth_value");
@@ -114,11 +114,11 @@ void read_credential(
         provider.set_auth_type(v1::AUTH_TYPE_PASSTHROUGH);
         return;
     }
-    if (oauth) {
-        context.not_yet(type_value->path + " oauth", "OAuth logins come in a later release");
-        return;
+    if (oauth && provider.type() == v1::PROVIDER_TYPE_OPENAI) {
+        const YamlValue* type = reader.find("auth_type");
+        context.problems.add(type->at, type->path, "accounts are of Claude: a provider with oauth has type: anthropic");
     }
-    if (value == nullptr) return;
+    if (oauth || value == nullptr) return;
     provider.set_credential_ref("provider/" + provider.name());
     std::optional<std::string> sealed =
         value->node.IsScalar() ? sealed_name(value->node.Scalar()) : std::nullopt;

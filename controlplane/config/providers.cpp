@@ -8,6 +8,7 @@
 #include <array>
 
 #include "base/file.hpp"
+#include "controlplane/config/oauth.hpp"
 #include "controlplane/config/provider_parts.hpp"
 #include "model/provider_slots.hpp"
 #include "model/url.hpp"
@@ -145,10 +146,8 @@ void read_rest(
     if (const YamlValue* ca_file = reader.find("ca_file"); ca_file != nullptr) {
         read_ca_file(*ca_file, context, provider);
     }
-    if (const YamlValue* accounts = reader.find("accounts"); accounts != nullptr) {
-        as_list(*accounts, context.problems);
-        context.not_yet(accounts->path, "OAuth logins come in a later release");
-    }
+    read_accounts(reader, provider, context);
+    advise_on_oauth(provider, reader.path(), context);
     if (const YamlValue* priority = reader.find("priority"); priority != nullptr) {
         context.notices.push_back(
             fmt::format("{} is not used: priorities stand in model_routes", priority->path)
@@ -225,6 +224,7 @@ std::string etag_of(const v1::Provider& provider, const v1::CredentialSection& c
     plain.clear_non_streaming_timeouts();
     plain.clear_capabilities();
     plain.clear_signatures();
+    plain.clear_accounts();
     std::string bytes;
     {
         google::protobuf::io::StringOutputStream stream(&bytes);

@@ -5,13 +5,12 @@
 
 #include <boost/asio/ip/address.hpp>
 
-#include "model/url.hpp"
+#include "controlplane/config/oauth.hpp"
 
 namespace balancer::controlplane {
 namespace {
 
 constexpr std::string_view kDeduplication = "deduplication comes in a later release";
-constexpr std::string_view kOauth = "OAuth logins come in a later release";
 
 YamlValue empty_map(Position at, std::string path) {
     return YamlValue{YAML::Node(YAML::NodeType::Map), at, std::move(path)};
@@ -221,21 +220,6 @@ void read_not_yet(MapReader& reader, ParseContext& context) {
     dedup.removed("cache", "use settings.timeouts.caching.deduplication_timeout");
     dedup.finish();
 
-    MapReader oauth(map_under(reader, "oauth"), context.problems);
-    oauth.boolean("enable_persistence", true);
-    oauth.text("service_name");
-    oauth.boolean("enable_auto_refresh", true);
-    if (const YamlValue* proxy = oauth.find("proxy"); proxy != nullptr) {
-        std::optional<std::string> url = read_secret(*proxy, context);
-        Result<ProxySpec> spec = url ? parse_proxy_url(*url) : ProxySpec{};
-        if (!spec) context.problems.add(proxy->at, proxy->path, spec.error().text());
-    }
-    for (std::string_view key :
-         {"enable_persistence", "service_name", "enable_auto_refresh", "proxy"}) {
-        note_not_yet(oauth, key, kOauth, context);
-    }
-    oauth.finish();
-
     reader.boolean("reload", false);
     reader.texts("reload_includes");
     for (std::string_view key : {"reload", "reload_includes"}) {
@@ -290,6 +274,7 @@ ParsedSettings read_settings(const YamlValue& value, ParseContext& context) {
             as_milliseconds(*ping, 0.01, 3600, context.problems).value_or(10'000)
         ));
     }
+    out.oauth = read_oauth(map_under(reader, "oauth"), context);
     read_not_yet(reader, context);
     refuse_removed(reader);
     reader.finish();

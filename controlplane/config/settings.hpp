@@ -4,11 +4,13 @@
 #include "balancer/v1/config.pb.h"
 #include "controlplane/config/map_reader.hpp"
 #include "controlplane/config/secrets.hpp"
+#include "controlplane/oauth/oauth_settings.hpp"
 
 namespace balancer::controlplane {
 
 struct ParsedSettings {
     v1::Settings settings;
+    OAuthSettings oauth;
     // What a provider without `timeouts` of its own gets.
     v1::Timeouts streaming;
     v1::Timeouts non_streaming;

@@ -33,6 +33,17 @@ std::vector<Case> provider_cases() {
         {"UnknownKey",
          with("wieght: 3"),
          "config.yaml:7:5: providers[0].wieght: unknown key; did you mean 'weight'?"},
+        {"AccountsOfAKey",
+         with("accounts: [a]"),
+         "config.yaml:7:15: providers[0].accounts: only a provider with auth_type: oauth has accounts"},
+        {"TokensInClear",
+         minimal("", "settings: {oauth: {token_url: 'http://evil.example/t'}}\n"),
+         "config.yaml:10:31: settings.oauth.token_url: tokens would cross the network in clear; "
+         "https, or http on 127.0.0.1, [::1] or localhost"},
+        {"NoUrl",
+         minimal("", "settings: {oauth: {token_url: nowhere}}\n"),
+         "config.yaml:10:31: settings.oauth.token_url: 'nowhere' cannot be used: it begins with neither https:// nor http://; "
+         "write it like https://example.com/path"},
         {"UnknownKeyLikeNoOther",
          with("colour: red"),
          "config.yaml:7:5: providers[0].colour: unknown key"},
@@ -115,9 +126,6 @@ std::vector<Case> provider_cases() {
          with("ca_file: not-there.pem"),
          "config.yaml:7:14: providers[0].ca_file: cannot read not-there.pem: No such file or "
          "directory"},
-        {"AccountsThatAreNoList",
-         with("accounts: me"),
-         "config.yaml:7:15: providers[0].accounts: expected a list, found 'me'"},
         {"Tag",
          with("proxy: !secret abc"),
          "config.yaml:7:12: providers[0].proxy: a tag (a word that begins with '!') means nothing "
@@ -152,6 +160,9 @@ std::vector<Case> required_cases() {
         {"EmptyAuthValue",
          replaced("key-of-a", "''"),
          "config.yaml:6:17: providers[0].auth_value: must not be empty"},
+        {"AccountsThatAreNoList",
+         replaced("auth_type: api_key\n    auth_value: key-of-a", "auth_type: oauth\n    accounts: me"),
+         "config.yaml:6:15: providers[0].accounts: expected a list, found 'me'"},
         {"BaseUrlWithoutScheme",
          replaced("https://a.example", "a.example"),
          "config.yaml:4:15: providers[0].base_url: 'a.example' cannot be used as a base URL; write "

@@ -134,19 +134,43 @@ TEST(GoodFiles, LoadTheOriginalsSettings) {
     EXPECT_EQ(settings.testing().delay_ms(), 10'000U);
 }
 
+TEST(GoodFiles, LoadTheSettingsOfLogins) {
+    OAuthSettings original = good(parse(kOriginal)).oauth;
+    EXPECT_TRUE(original.persist);
+    EXPECT_TRUE(original.auto_refresh);
+    EXPECT_FALSE(original.allow_other_clients);
+    EXPECT_EQ(original.service_name, "x");
+    ASSERT_TRUE(original.proxy);
+    EXPECT_EQ(original.proxy->port, 10808);
+    EXPECT_EQ(original.token_url, "https://console.anthropic.com/v1/oauth/token");
+
+    std::string yaml = minimal(
+        "    accounts: [bob, ann]\n",
+        "settings: {oauth: {token_url: 'http://127.0.0.1:1/t', client_id: c, scope: s, redirect_uri: 'http://localhost/callback', "
+        "authorize_url: 'https://a/b', timeout: 7, allow_other_clients: true, enable_persistence: false, proxy: ''}}\n"
+    );
+    const std::string key = "auth_type: api_key\n    auth_value: key-of-a";
+    yaml.replace(yaml.find(key), key.size(), "auth_type: oauth");
+    LoadedConfig own = good(parse(yaml));
+    EXPECT_EQ(own.oauth.token_url, "http://127.0.0.1:1/t");
+    EXPECT_EQ(own.oauth.client_id, "c");
+    EXPECT_EQ(own.oauth.redirect_uri, "http://localhost/callback");
+    EXPECT_EQ(own.oauth.timeout, Milliseconds(7'000));
+    EXPECT_TRUE(own.oauth.allow_other_clients);
+    EXPECT_FALSE(own.oauth.persist);
+    EXPECT_FALSE(own.oauth.proxy);
+    EXPECT_THAT(own.config.providers(0).accounts(), ElementsAre("bob", "ann"));
+    EXPECT_THAT(own.notices, Contains(HasSubstr("access tokens of your accounts go to")));
+}
+
 TEST(GoodFiles, NameEachKeyThatIsNotActedOn) {
     LoadedConfig loaded = good(parse(kOriginal));
     for (const char* path : {
              "providers[0].streaming_mode background",
-             "providers[1].auth_type oauth",
              "settings.timeouts.caching.deduplication_timeout",
              "settings.deduplication.enabled",
              "settings.deduplication.include_max_tokens_in_signature",
              "settings.deduplication.sse_error_cleanup_delay",
-             "settings.oauth.enable_persistence",
-             "settings.oauth.service_name",
-             "settings.oauth.enable_auto_refresh",
-             "settings.oauth.proxy",
          }) {
         EXPECT_THAT(
             loaded.notices,
@@ -156,7 +180,7 @@ TEST(GoodFiles, NameEachKeyThatIsNotActedOn) {
     for (const char* path : {"settings.reload", "settings.reload_includes"}) {
         EXPECT_THAT(loaded.notices, Contains(HasSubstr(std::string(path) + " has no effect")));
     }
-    EXPECT_EQ(loaded.notices.size(), 12U);
+    EXPECT_EQ(loaded.notices.size(), 7U);
 }
 
 TEST(GoodFiles, HaveTheOriginalsDefaults) {
@@ -207,8 +231,7 @@ TEST(GoodFiles, LoadTheNewKeys) {
         "    weight: 3\n"
         "    max_concurrency: 8\n"
         "    headers: {X-Team: platform}\n"
-        "    timeouts: {connect: 0.25, total: 600}\n"
-        "    accounts: [me@example.com]\n",
+        "    timeouts: {connect: 0.25, total: 600}\n",
         "settings:\n"
         "  sticky_scope: global\n"
         "  failover: on_unhealthy\n"
@@ -240,7 +263,7 @@ TEST(GoodFiles, LoadTheNewKeys) {
     ASSERT_EQ(settings.auth().keys_size(), 2);
     EXPECT_EQ(settings.auth().keys(1).name(), "alice");
     EXPECT_EQ(settings.auth().keys(1).sha256(), sha256("k1"));
-    EXPECT_THAT(loaded.notices, ElementsAre(HasSubstr("providers[0].accounts is accepted")));
+    EXPECT_THAT(loaded.notices, testing::IsEmpty());
 }
 
 TEST(GoodFiles, ACapabilityTableIsWholeWhateverTheFileSays) {

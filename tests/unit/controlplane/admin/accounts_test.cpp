@@ -1,0 +1,88 @@
+// What reports of data planes do to accounts.
+#include <gtest/gtest.h>
+
+#include "tests/unit/controlplane/admin/control_plane_fixture.hpp"
+
+namespace balancer::controlplane {
+namespace {
+
+constexpr UnixMs kHour = 3'600'000;
+
+// `claude` is served by the account joe, which has no refresh token: nobody is asked for a new one.
+class AccountsTest : public test::ControlPlaneTest {
+  protected:
+    void SetUp() override {
+        start(
+            "providers:\n"
+            "  - {name: claude, type: anthropic, base_url: 'http://127.0.0.1:1', auth_type: oauth}\n"
+            "model_routes:\n"
+            "  \"*\": [{provider: claude, model: passthrough, priority: 1}]\n"
+            "settings: {log_level: ERROR, unhealthy_threshold: 1}\n"
+        );
+        log_in();
+        connect();
+    }
+
+    void log_in() {
+        TokenGrant grant;
+        grant.access_token = SecretBytes("access-token");
+        grant.expires_in = Milliseconds(8 * kHour);
+        ASSERT_TRUE(plane_->custody().import_account("joe", std::move(grant)));
+    }
+
+    const Account& joe() const { return *plane_->custody().find("joe"); }
+
+    v1::Signal& refused(v1::ReportRequest& report, std::uint64_t generation) {
+        v1::Signal& signal = *report.add_signals();
+        signal.set_provider("claude/joe");
+        signal.set_etag(view("claude").provider().etag());
+        signal.set_failure(v1::FAILURE_CLASS_AUTH);
+        signal.set_http_status(401);
+        signal.set_counted(true);
+        signal.set_credential_generation(generation);
+        signal.set_started_at_ms(unix_now());
+        signal.set_at_ms(unix_now());
+        return signal;
+    }
+
+    void report(const v1::ReportRequest& report) { plane_->on_report("dp-1", "instance-1", report); }
+};
+
+TEST_F(AccountsTest, OneAnswerMayTellOfARefusalAndOfAWindow) {
+    v1::ReportRequest both;
+    v1::AccountUse& use = *refused(both, 1).mutable_account_use();
+    use.set_status("rejected");
+    use.set_claim("five_hour");
+    use.set_reset_ms(unix_now() + kHour);
+    refused(both, 1);
+    report(both);
+    EXPECT_EQ(joe().held_until, use.reset_ms());
+    EXPECT_TRUE(joe().unauthorized);
+    EXPECT_EQ(plane_->tally().signals_received, 2U);
+    EXPECT_EQ(plane_->tally().signals_ignored, 0U);
+}
+
+TEST_F(AccountsTest, ARefusalOfATokenThatIsReplacedCountsForNothing) {
+    log_in();
+    ASSERT_EQ(joe().generation, 2U);
+    v1::ReportRequest late;
+    refused(late, 1);
+    report(late);
+    EXPECT_FALSE(joe().unauthorized);
+    EXPECT_EQ(plane_->tally().signals_ignored, 1U);
+    EXPECT_EQ(view("claude").health().failure_count(), 0U);
+}
+
+TEST_F(AccountsTest, AResetOfTheProviderIsOneOfItsAccounts) {
+    v1::ReportRequest refusal;
+    refused(refusal, 1);
+    report(refusal);
+    ASSERT_EQ(view("claude").health().failure_count(), 1U);
+    v1::ResetProviderRequest request;
+    request.set_name("claude");
+    ASSERT_TRUE(plane_->reset_provider(request));
+    EXPECT_EQ(view("claude").health().failure_count(), 0U);
+}
+
+}  // namespace
+}  // namespace balancer::controlplane
