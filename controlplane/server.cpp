@@ -97,7 +97,7 @@ struct Server::Parts {
                 const v1::ReportRequest& report
             ) { control_plane->on_report(dp_id, instance, report); },
             [this](const v1::ManageRequest& request, std::function<void(v1::ManageResponse)> done) {
-                done(manage(*control_plane, request));
+                manage(*control_plane, request, std::move(done));
             },
             tokens.data_plane
         );

@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/clock.hpp"
+#include "controlplane/http/json_answer.hpp"
+#include "controlplane/http/oauth_pages.hpp"
 #include "model/from_proto.hpp"
 #include "model/url.hpp"
 
@@ -13,32 +15,6 @@ namespace balancer::controlplane {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-v1::ManageResponse respond(unsigned status, const Json& body) {
-    v1::ManageResponse response;
-    response.set_status(status);
-    response.set_content_type("application/json");
-    // Text of an operator's file may hold any bytes; a page must not fail on them.
-    response.set_body(body.dump(-1, ' ', false, Json::error_handler_t::replace));
-    return response;
-}
-
-v1::ManageResponse respond_error(unsigned status, std::string_view type, std::string message) {
-    return respond(
-        status,
-        Json{{"type", "error"}, {"error", {{"type", type}, {"message", std::move(message)}}}}
-    );
-}
-
-v1::ManageResponse respond_not_allowed(const v1::ManageRequest& request, const char* allow) {
-    v1::ManageResponse response = respond_error(
-        405,
-        "invalid_request_error",
-        fmt::format("{} {} is not possible; use {}", request.method(), request.path(), allow)
-    );
-    response.set_allow(allow);
-    return response;
-}
 
 std::string strategy_name(v1::SelectionStrategy strategy) {
     switch (strategy) {
@@ -182,6 +158,13 @@ v1::ManageResponse reload(ControlPlane& control_plane, const v1::ManageRequest& 
 }
 
 }  // namespace
+
+void manage(
+    ControlPlane& control_plane, const v1::ManageRequest& request, std::function<void(v1::ManageResponse)> done
+) {
+    if (is_oauth_path(request.path())) return serve_oauth(control_plane, request, std::move(done));
+    done(manage(control_plane, request));
+}
 
 v1::ManageResponse manage(ControlPlane& control_plane, const v1::ManageRequest& request) {
     if (request.path() == "/providers") {

@@ -280,6 +280,36 @@ void add_sealing_keys(
                       .take());
 }
 
+// What an alert looks at: a login that is dead, and how long the token at hand still lasts.
+void add_accounts(std::vector<prometheus::MetricFamily>& out, const ControlPlane& control_plane) {
+    auto seconds = [](UnixMs at) { return static_cast<double>(at) / 1000.0; };
+    Family needs_login = gauge("account_needs_login", "1 when the login is dead and somebody must log in again.");
+    Family uncertain = gauge("account_uncertain", "1 while nobody knows whether the refresh token is spent.");
+    Family issued = gauge("account_token_issued_timestamp_seconds", "Unix time of the access token's issue.");
+    Family expires = gauge("account_token_expires_timestamp_seconds", "Unix time of the access token's end.");
+    Family refreshed = gauge("account_last_refresh_timestamp_seconds", "Unix time of the last refresh, good or not; 0: none yet.");
+    Family failures = gauge("account_refresh_failures", "Refreshes that failed since the last good one.");
+    Family refreshes = counter("account_refreshes_total", "Good refreshes since the login.");
+    Family held = gauge("account_held_until_timestamp_seconds", "Unix time until which a window of the account is used up; 0: none is.");
+    Family use = gauge("account_window_used_ratio", "Share of the window that is used, as an answer told it last.");
+    for (const Account* account : control_plane.custody().accounts()) {
+        const std::string& name = account->name;
+        needs_login.add(account->needs_login ? 1 : 0, {{"account", name}});
+        uncertain.add(account->uncertain ? 1 : 0, {{"account", name}});
+        issued.add(seconds(account->issued_at), {{"account", name}});
+        expires.add(seconds(account->expires_at), {{"account", name}});
+        refreshed.add(seconds(account->last_refresh_at), {{"account", name}});
+        failures.add(account->failures, {{"account", name}});
+        refreshes.add(account->refreshes, {{"account", name}});
+        held.add(seconds(account->held_until), {{"account", name}});
+        if (account->use.five_hour) use.add(*account->use.five_hour, {{"account", name}, {"window", "five_hour"}});
+        if (account->use.seven_day) use.add(*account->use.seven_day, {{"account", name}, {"window", "seven_day"}});
+    }
+    for (Family* family : {&needs_login, &uncertain, &issued, &expires, &refreshed, &failures, &refreshes, &held, &use}) {
+        out.push_back(family->take());
+    }
+}
+
 }  // namespace
 
 std::string metrics_text(const ControlPlane& control_plane, UnixMs now) {
@@ -289,6 +319,7 @@ std::string metrics_text(const ControlPlane& control_plane, UnixMs now) {
     add_fleet(families, control_plane);
     add_sync(families, control_plane, now);
     add_sealing_keys(families, control_plane, now);
+    add_accounts(families, control_plane);
     std::ostringstream out;
     prometheus::TextSerializer().Serialize(out, families);
     return std::move(out).str();

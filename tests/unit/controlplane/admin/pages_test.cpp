@@ -103,7 +103,7 @@ TEST_F(PagesTest, OtherMethodsAndPathsAreRefusedInWords) {
     EXPECT_EQ(get.status(), 405U);
     EXPECT_EQ(get.allow(), "POST");
     EXPECT_EQ(ask("DELETE", "/providers").status(), 405U);
-    v1::ManageResponse missing = ask("GET", "/oauth/status");
+    v1::ManageResponse missing = ask("GET", "/nothing");
     EXPECT_EQ(missing.status(), 404U);
     json body = json::parse(missing.body());
     EXPECT_EQ(body["type"], "error");
