@@ -37,9 +37,7 @@ void add_keys(CLI::App& app, Request& request) {
         [&request](Session& session) { return retire_key(session, request.name, request.change); }
     );
     retire->add_option("ID", request.name, "As `keys list` shows it")->required()->type_name("");
-    for (CLI::App* command : {rotate, retire}) {
-        command->add_option("--reason", request.change.reason, "Why, for the log")->type_name("TEXT");
-    }
+    for (CLI::App* command : {rotate, retire}) add_reason(*command, request);
 }
 
 }  // namespace balancer::cli

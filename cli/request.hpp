@@ -61,6 +61,13 @@ struct EventsWanted {
     std::size_t count = 0;           // ends after so many; 0: no limit
 };
 
+// Of `oauth`.
+struct AccountFlags {
+    std::string account;
+    std::string service;  // import: the keyring entry's; empty: the configuration's
+    bool all = false;     // logout
+};
+
 struct Request {
     std::string server = "127.0.0.1:9091";
     std::string token_file = "state/admin.token";
@@ -78,6 +85,7 @@ struct Request {
     ProviderFlags provider;
     TargetFlags target;
     EventsWanted events;
+    AccountFlags account;
     std::function<int(Session&)> command;
 };
 

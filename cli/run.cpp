@@ -97,6 +97,7 @@ int run(
     why->add_option("REQUEST_ID", request.name, "x-balancer-request-id of its answer, or the provider's own id")
         ->required()
         ->type_name("");
+    add_oauth(app, request);
     add_events(app, request);
     add_keys(app, request);
     add_config(app, request);

@@ -57,6 +57,15 @@ int get_data_plane(Session& session, const std::string& name);
 // kFailed when nobody knows the request; kDegraded when some data planes could not be asked.
 int explain(Session& session, const std::string& request_id);
 
+// Prints the URL to open, then reads from standard input what comes back.
+int oauth_login(Session& session, const AccountFlags& flags);
+// kDegraded when a login is dead or uncertain.
+int oauth_status(Session& session);
+int oauth_refresh(Session& session, const AccountFlags& flags);
+int oauth_logout(Session& session, const AccountFlags& flags);
+// The tokens of the original program, out of this desktop's keyring.
+int oauth_import(Session& session, const AccountFlags& flags);
+
 int watch_events(Session& session, const EventsWanted& wanted);
 
 // `file` empty: the control plane's own. kFailed when there are problems.

@@ -137,6 +137,38 @@ class AdminService final : public v1::Admin::CallbackService {
         v1::SealingKeyChange* response
     ) override;
 
+    // admin_service_accounts.cpp
+    grpc::ServerUnaryReactor* ListAccounts(
+        grpc::CallbackServerContext* context,
+        const v1::ListAccountsRequest* request,
+        v1::ListAccountsResponse* response
+    ) override;
+    grpc::ServerUnaryReactor* BeginLogin(
+        grpc::CallbackServerContext* context,
+        const v1::BeginLoginRequest* request,
+        v1::BeginLoginResponse* response
+    ) override;
+    grpc::ServerUnaryReactor* FinishLogin(
+        grpc::CallbackServerContext* context,
+        const v1::FinishLoginRequest* request,
+        v1::AccountResponse* response
+    ) override;
+    grpc::ServerUnaryReactor* RefreshAccount(
+        grpc::CallbackServerContext* context,
+        const v1::RefreshAccountRequest* request,
+        v1::AccountResponse* response
+    ) override;
+    grpc::ServerUnaryReactor* ImportAccount(
+        grpc::CallbackServerContext* context,
+        const v1::ImportAccountRequest* request,
+        v1::AccountResponse* response
+    ) override;
+    grpc::ServerUnaryReactor* ForgetAccounts(
+        grpc::CallbackServerContext* context,
+        const v1::ForgetAccountsRequest* request,
+        v1::ForgetAccountsResponse* response
+    ) override;
+
   private:
     // What one call is, for the log.
     struct Call {
@@ -153,7 +185,7 @@ class AdminService final : public v1::Admin::CallbackService {
         google::protobuf::Message* response,
         std::function<Result<void>()> work
     );
-    // For what takes its time: the call outlives the handler that begins it. `begin` runs on the loop
+    // For what takes its time (serve_later.hpp): the call outlives the handler that begins it. `begin` runs on the loop
     // with a copy of the request, and is given what to call, once, with the answer.
     template <class Request, class Response, class Begin>
     grpc::ServerUnaryReactor* serve_later(
