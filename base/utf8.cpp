@@ -19,6 +19,15 @@ std::size_t utf8_size_at(std::string_view text, std::size_t at) {
     return bad ? 0 : size;
 }
 
+bool is_utf8(std::string_view text) {
+    for (std::size_t i = 0; i < text.size();) {
+        std::size_t size = utf8_size_at(text, i);
+        if (size == 0) return false;
+        i += size;
+    }
+    return true;
+}
+
 std::string_view utf8_prefix(std::string_view text, std::size_t bytes_max) {
     if (text.size() <= bytes_max) return text;
     std::size_t end = bytes_max;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/utf8.hpp"
+
 namespace balancer::controlplane {
 namespace {
 
@@ -102,9 +104,10 @@ Account read_account(const Json& json) {
 }  // namespace
 
 bool is_account_name(std::string_view name) {
-    return !name.empty() && name.size() <= kNameBytesMax && std::none_of(name.begin(), name.end(), [](char c) {
-        return static_cast<unsigned char>(c) < 0x20 || c == 0x7F || c == '/';
-    });
+    return !name.empty() && name.size() <= kNameBytesMax && is_utf8(name) &&
+           std::none_of(name.begin(), name.end(), [](char c) {
+               return static_cast<unsigned char>(c) < 0x20 || c == 0x7F || c == '/';
+           });
 }
 
 Account Account::copy() const {

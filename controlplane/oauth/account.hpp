@@ -14,7 +14,7 @@
 
 namespace balancer::controlplane {
 
-// The name of an account is in routes' and metrics' names: 1 to 100 bytes, no control characters, no slash.
+// The name of an account is in routes' and metrics' names: 1 to 100 bytes of UTF-8, no control characters, no slash.
 bool is_account_name(std::string_view name);
 
 // A refresh token is about to be posted, or has been, and what came of it is not recorded yet.

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "base/query.hpp"
+#include "controlplane/oauth/account.hpp"
 #include "controlplane/oauth/login_url.hpp"
 #include "controlplane/oauth/pending_logins.hpp"
 #include "controlplane/oauth/pkce.hpp"
@@ -24,6 +25,12 @@ TEST(Pkce, SecretsAreThirtyTwoBytesInBase64Url) {
     std::string text = make_secret_text([](std::size_t count) { return std::string(count, '\xFF'); });
     EXPECT_EQ(text, std::string(42, '_') + "8");
     EXPECT_EQ(text.size(), 43U);
+}
+
+TEST(AccountName, IsTextThatAMessageCanCarry) {
+    for (const char* good : {"joe", "joe@example.com", "Jos\xC3\xA9", "a b"}) EXPECT_TRUE(is_account_name(good)) << good;
+    for (const char* bad : {"", "a/b", "a\nb", "Jos\xE9", "\xC3"}) EXPECT_FALSE(is_account_name(bad)) << bad;
+    EXPECT_FALSE(is_account_name(std::string(101, 'a')));
 }
 
 TEST(PendingLogins, EachHasAStateAndAVerifierOfItsOwn) {
