@@ -29,6 +29,7 @@ using tcp = net::ip::tcp;
 using Addresses = tcp::resolver::results_type;
 
 constexpr std::size_t kHeadBytesMax = 64 << 10;
+constexpr unsigned kInformationalMax = 8;
 
 Error failure(const ErrorCode& ec, std::string_view step, const HttpRequest& request) {
     bool late = ec == beast::error::timeout || ec == net::error::timed_out;
@@ -88,20 +89,28 @@ net::awaitable<Result<HttpResponse>> exchange(Stream& stream, const HttpRequest&
     auto [write_error, written] = co_await http::async_write(stream, out, kNoThrow);
     if (write_error) co_return failure(write_error, "sending the request", request);
     beast::flat_buffer buffer;
-    http::response_parser<http::string_body> parser;
-    parser.header_limit(kHeadBytesMax);
-    parser.body_limit(request.answer_bytes_max);
-    auto [read_error, read] = co_await http::async_read(stream, buffer, parser, kNoThrow);
-    if (read_error) co_return failure(read_error, "reading the answer", request);
+    std::optional<http::response_parser<http::string_body>> parser;
+    // RFC 9110, section 15.2: informational answers come before the answer.
+    for (unsigned informational = 0; !parser || parser->get().result_int() / 100 == 1; ++informational) {
+        if (informational > kInformationalMax) {
+            co_return failure(beast::http::error::unexpected_body, "reading the answer", request);
+        }
+        parser.emplace();
+        parser->header_limit(kHeadBytesMax);
+        parser->body_limit(request.answer_bytes_max);
+        auto [read_error, read] = co_await http::async_read(stream, buffer, *parser, kNoThrow);
+        if (read_error) co_return failure(read_error, "reading the answer", request);
+        if (parser->get().result() == http::status::switching_protocols) break;
+    }
     HttpResponse response;
-    response.status = parser.get().result_int();
-    for (const auto& field : parser.get()) {
+    response.status = parser->get().result_int();
+    for (const auto& field : parser->get()) {
         response.headers.emplace_back(
             std::string(field.name_string().data(), field.name_string().size()),
             std::string(field.value().data(), field.value().size())
         );
     }
-    response.body = std::move(parser.get().body());
+    response.body = std::move(parser->get().body());
     co_return response;
 }
 

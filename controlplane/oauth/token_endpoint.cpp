@@ -65,12 +65,15 @@ std::string name_at(const Json& object, const char* section, const char* key) {
     return name;
 }
 
-// It goes into a header line.
-bool is_token(const std::string& text) {
+}  // namespace
+
+bool is_token(std::string_view text) {
     return !text.empty() && text.size() <= kTokenBytesMax && std::all_of(text.begin(), text.end(), [](char c) {
         return c > 0x20 && c < 0x7F;
     });
 }
+
+namespace {
 
 std::string shortened(std::string words, std::string_view secret = {}) {
     constexpr std::string_view kMark = "[redacted]";
@@ -218,8 +221,9 @@ TokenOutcome judge_token_answer(const Result<HttpResponse>& answer, bool sent, s
     TokenOutcome out;
     out.words = std::move(words);
     out.retry_after = retry_after_of(*answer);
-    // A server error may come from behind the point where the old token was used up.
-    out.result = answer->status >= 500 ? TokenResult::kUnknown : TokenResult::kTurnedAway;
+    // Another success, or a server error, may come from behind the point where the old token was used up.
+    bool refused = answer->status >= 300 && answer->status < 500;
+    out.result = refused ? TokenResult::kTurnedAway : TokenResult::kUnknown;
     return out;
 }
 

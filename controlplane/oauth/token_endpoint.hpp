@@ -24,6 +24,9 @@ HttpRequest exchange_request(const OAuthSettings& settings, const PendingLogin& 
 // RFC 6749 section 6.
 HttpRequest refresh_request(const OAuthSettings& settings, const SecretBytes& refresh_token);
 
+// It can stand in a header line: printable ASCII without blanks, 1 byte to 8 KiB.
+bool is_token(std::string_view text);
+
 // What was issued.
 struct TokenGrant {
     SecretBytes access_token;

@@ -101,6 +101,19 @@ TEST(HttpClient, AnErrorStatusIsAnAnswer) {
     EXPECT_EQ(answer->status, 529u);
 }
 
+TEST(HttpClient, PassesOverInformationalAnswers) {
+    Step early;
+    early.informational = 3;
+    Step endless;
+    endless.informational = 100;
+    FakeProvider provider(script_of({early, endless}));
+    Result<HttpResponse> answer = ask(messages_at(provider));
+    ASSERT_TRUE(answer) << answer.error().text();
+    EXPECT_EQ(answer->status, 200u);
+    EXPECT_NE(answer->body.find("\"message\""), std::string::npos);
+    EXPECT_FALSE(ask(messages_at(provider)));
+}
+
 TEST(HttpClient, VerifiesWhoAnswers) {
     TestCa ca;
     FakeProviderOptions options;

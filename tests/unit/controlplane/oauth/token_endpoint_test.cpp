@@ -59,7 +59,9 @@ TEST(TokenAnswer, SaysWhetherTheTokenMayBeSentAgain) {
     for (const char* body : {"", "{", "[]", "{}", R"({"access_token":""})", R"({"access_token":"a b"})", R"({"access_token":7})"}) {
         EXPECT_EQ(judged(200, body).result, TokenResult::kUnknown) << body;
     }
-    EXPECT_EQ(judged(500, "{}").result, TokenResult::kUnknown);
+    for (unsigned status : {101U, 202U, 204U, 206U, 500U}) {
+        EXPECT_EQ(judged(status, "{}").result, TokenResult::kUnknown) << status;
+    }
     EXPECT_EQ(judged(502, "<html>").result, TokenResult::kUnknown);
     EXPECT_EQ(judge_token_answer(invalid("reset"), true, "").result, TokenResult::kUnknown);
     EXPECT_EQ(judge_token_answer(invalid("refused"), false, "").result, TokenResult::kNotSent);
