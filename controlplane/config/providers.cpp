@@ -10,6 +10,7 @@
 #include "base/file.hpp"
 #include "controlplane/config/oauth.hpp"
 #include "controlplane/config/provider_parts.hpp"
+#include "controlplane/oauth/account_book.hpp"
 #include "model/provider_slots.hpp"
 #include "model/url.hpp"
 
@@ -158,6 +159,38 @@ void read_rest(
     reader.finish();
 }
 
+// A provider with accounts is published as NAME/ACCOUNT, once for each account.
+void check_account_names(
+    const v1::ConfigSection& config, const ProviderPositions& positions, ParseContext& context
+) {
+    std::size_t published = 0;
+    for (const v1::Provider& provider : config.providers()) {
+        bool has_accounts = provider.auth_type() == v1::AUTH_TYPE_OAUTH;
+        std::size_t named = static_cast<std::size_t>(provider.accounts_size());
+        published += !has_accounts ? 1 : named == 0 ? AccountBook::kAccountsMax : named;
+        if (!has_accounts) continue;
+        const std::string prefix = provider.name() + "/";
+        for (auto at = positions.lower_bound(prefix); at != positions.end() && at->first.starts_with(prefix); ++at) {
+            context.problems.add(
+                at->second.at,
+                join_path(at->second.path, "name"),
+                fmt::format(
+                    "{} would be the name of an account of {}", in_quotes(at->first), in_quotes(provider.name())
+                ),
+                "give it another name"
+            );
+        }
+    }
+    if (published < kProviderSlotsMax || positions.empty()) return;
+    const YamlValue& first = positions.begin()->second;
+    context.problems.add(
+        first.at,
+        "providers",
+        fmt::format("more than {} providers, with each account of each counted", kProviderSlotsMax - 1),
+        fmt::format("name their accounts; one that names none counts as {}", AccountBook::kAccountsMax)
+    );
+}
+
 }  // namespace
 
 ProviderPositions read_providers(
@@ -206,6 +239,7 @@ ProviderPositions read_providers(
         credentials.MergeFrom(own);
         *config.add_providers() = std::move(provider);
     }
+    check_account_names(config, positions, context);
     if (!items.empty() && !any_enabled) {
         context.problems.add(value.at, value.path, "no provider is enabled");
     }

@@ -163,6 +163,12 @@ std::vector<Case> required_cases() {
         {"AccountsThatAreNoList",
          replaced("auth_type: api_key\n    auth_value: key-of-a", "auth_type: oauth\n    accounts: me"),
          "config.yaml:6:15: providers[0].accounts: expected a list, found 'me'"},
+        {"TheNameOfAnAccount",
+         "providers:\n"
+         "  - {name: a/x, type: anthropic, base_url: 'https://b.example', auth_type: api_key, auth_value: key-of-b}\n"
+         "  - {name: a, type: anthropic, base_url: 'https://api.anthropic.com', auth_type: oauth}\n"
+         "model_routes: {'*': [{provider: a, model: passthrough, priority: 1}]}\n",
+         "config.yaml:2:5: providers[0].name: 'a/x' would be the name of an account of 'a'; give it another name"},
         {"BaseUrlWithoutScheme",
          replaced("https://a.example", "a.example"),
          "config.yaml:4:15: providers[0].base_url: 'a.example' cannot be used as a base URL; write "
