@@ -36,6 +36,19 @@ void print_change(Session& session, const v1::ChangeResponse& answer) {
     }
 }
 
+// A provider with accounts is one provider for each of them at the data planes.
+std::vector<std::string> names_at_data_planes(Session& session, const std::string& provider) {
+    v1::ListProvidersRequest request;
+    request.set_name(provider);
+    std::vector<std::string> names{provider};
+    auto answer = session.client.call(&v1::Admin::Stub::ListProviders, request);
+    if (!answer) return names;
+    for (const v1::ProviderView& view : answer->providers()) {
+        if (view.provider().name() != provider) names.push_back(view.provider().name());
+    }
+    return names;
+}
+
 }  // namespace
 
 v1::ChangeContext change_context(const ChangeFlags& flags) {
@@ -69,8 +82,9 @@ int report_change(
     }
     // Checked when it was parsed: here the change has been made.
     Milliseconds limit = wait_time(flags.wait_s).value();
-    Result<WaitOutcome> outcome =
-        wait_for_data_planes(session, WaitGoal{answer->version(), drained}, limit);
+    WaitGoal goal{answer->version()};
+    if (!drained.empty()) goal.drained = names_at_data_planes(session, drained);
+    Result<WaitOutcome> outcome = wait_for_data_planes(session, goal, limit);
     if (!outcome) return report(session, outcome.error());
     if (table) {
         print_outcome(session, *outcome);

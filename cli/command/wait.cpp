@@ -103,15 +103,19 @@ WaitedPlane judge(const v1::DataPlaneView& view, const WaitGoal& goal, UnixMs no
         return plane;
     }
     if (goal.drained.empty()) return plane;
-    auto found = view.in_flight_at().find(goal.drained);
+    std::uint64_t in_flight = 0;
+    for (const std::string& name : goal.drained) {
+        auto found = view.in_flight_at().find(name);
+        if (found != view.in_flight_at().end()) in_flight += found->second;
+    }
     // A count that was taken under an older version says nothing: it may have grown since.
     const bool counted = at_least(view.heard_version(), goal.version);
-    if (counted && found == view.in_flight_at().end()) {
+    if (counted && in_flight == 0) {
         plane.detail = "has it, nothing in flight";
         return plane;
     }
     plane.state = State::kBusy;
-    plane.detail = counted ? fmt::format("{} in flight", found->second) : "has not counted yet";
+    plane.detail = counted ? fmt::format("{} in flight", in_flight) : "has not counted yet";
     return plane;
 }
 

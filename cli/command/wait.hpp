@@ -16,7 +16,7 @@ std::optional<Milliseconds> wait_time(const std::string& text);
 
 struct WaitGoal {
     v1::Version version;
-    std::string drained;  // a provider at which nothing may be in flight; empty: none
+    std::vector<std::string> drained{};  // providers at which nothing may be in flight
 };
 
 struct WaitedPlane {

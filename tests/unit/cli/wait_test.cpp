@@ -26,7 +26,7 @@ v1::DataPlaneView connected() {
 }
 
 TEST(JudgeTest, WhatCountsIsWhatWasAcknowledged) {
-    WaitGoal goal{version(4, 7), ""};
+    WaitGoal goal{version(4, 7)};
     v1::DataPlaneView view = connected();
     // As it says in its Hello, or when it refuses as stale: of a newer epoch, from elsewhere.
     *view.mutable_applied() = version(9, 1);
@@ -47,7 +47,7 @@ TEST(JudgeTest, WhatCountsIsWhatWasAcknowledged) {
 }
 
 TEST(JudgeTest, AnOlderControlPlaneTellsInAppliedWhatWasAcknowledged) {
-    WaitGoal goal{version(4, 7), ""};
+    WaitGoal goal{version(4, 7)};
     v1::ListDataPlanesResponse answer;
     for (int i = 0; i < 2; ++i) *answer.add_data_planes() = connected();
     v1::DataPlaneView& first = *answer.mutable_data_planes(0);
@@ -67,7 +67,7 @@ TEST(JudgeTest, AnOlderControlPlaneTellsInAppliedWhatWasAcknowledged) {
 }
 
 TEST(JudgeTest, ADrainIsDoneWhenACountOfTheNewVersionSaysSo) {
-    WaitGoal goal{version(4, 7), "a"};
+    WaitGoal goal{version(4, 7), {"a", "a/work"}};
     v1::DataPlaneView view = connected();
     *view.mutable_heard_version() = version(9, 1);
     EXPECT_EQ(judge(view, goal, kNow).state, State::kBehind);
@@ -77,6 +77,10 @@ TEST(JudgeTest, ADrainIsDoneWhenACountOfTheNewVersionSaysSo) {
     *view.mutable_heard_version() = version(4, 7);
     (*view.mutable_in_flight_at())["a"] = 2;
     EXPECT_EQ(judge(view, goal, kNow).state, State::kBusy);
+    view.clear_in_flight_at();
+    (*view.mutable_in_flight_at())["a/work"] = 3;
+    (*view.mutable_in_flight_at())["a/other"] = 1;
+    EXPECT_EQ(judge(view, goal, kNow).detail, "3 in flight");
     view.clear_in_flight_at();
     EXPECT_EQ(judge(view, goal, kNow).state, State::kDone);
 }
