@@ -245,7 +245,17 @@ Result<v1::ChangeResponse> ControlPlane::set_provider_enabled(
     Result<void> current = revisions_.check_revision(request.context().if_revision());
     if (!current) return current.error();
     const v1::Provider* provider = find_provider(config_, request.name());
-    if (provider == nullptr) return unknown_provider(request.name());
+    if (provider == nullptr) {
+        const v1::Provider* account = find_provider(published_, request.name());
+        if (account == nullptr) return unknown_provider(request.name());
+        return invalid(fmt::format(
+            "'{}' is an account of '{}', and only that can be enabled or disabled; an account is taken out of use by "
+            "`accounts` of the provider, or by `balancerctl oauth logout {}`",
+            request.name(),
+            account->group(),
+            account->account()
+        ));
+    }
     const bool drain = request.drain() && !request.enabled();
     const char* word = word_of(request.enabled(), drain);
     std::vector<Override> overrides = revisions_.head().overrides;

@@ -85,7 +85,8 @@ bool ControlPlane::take_account_news(const std::string& name, const v1::Signal& 
     const Account* account = custody_.find(name);
     if (account == nullptr) return true;
     if (signal.ok() || signal.failure() != v1::FAILURE_CLASS_AUTH) return true;
-    if (signal.credential_generation() != 0 && signal.credential_generation() < account->generation) return false;
+    // Without a generation it is of a build that knows no accounts, and says nothing of this one's token.
+    if (signal.credential_generation() < account->generation) return false;
     // A 403 is about what the account may do: another token would be told the same.
     if (signal.http_status() == 401) custody_.unauthorized(name, signal.credential_generation());
     return true;

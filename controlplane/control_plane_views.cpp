@@ -151,6 +151,7 @@ Result<v1::ListProvidersResponse> ControlPlane::list_providers(const std::string
         view.set_draining(is_draining(revisions_.head().overrides, configured));
         view.set_in_flight(in_flight_at(data_planes, provider.name()));
         view.set_credential_problem(credential_problem(provider.name()));
+        if (const v1::Provider* in_force = find_provider(config_, configured)) view.set_config_etag(in_force->etag());
     }
     return response;
 }

@@ -154,7 +154,7 @@ void print_facts(Session& session, const v1::ProviderView& view) {
     table.add({"proxy", provider.proxy_url().empty() ? "none" : provider.proxy_url()});
     add_capabilities(table, provider);
     table.add({"enabled", enabled_words(view)});
-    table.add({"etag", provider.etag()});
+    table.add({"etag", view.config_etag().empty() ? provider.etag() : view.config_etag()});
     table.add({"in flight", std::to_string(view.in_flight())});
     table.add({"circuit", circuit_words(view, session.now)});
     if (!view.health().cause().empty()) table.add({"cause", view.health().cause()});
@@ -259,10 +259,21 @@ int get_provider(Session& session, const std::string& name) {
         return report(session, invalid(fmt::format("there is no provider '{}'", name)));
     }
     if (session.format == Format::kTable) {
-        print_details(session, answer->providers(0));
-    } else {
-        print_document(to_document(answer->providers(0)), session.format, session.out);
+        bool first = true;
+        for (const v1::ProviderView& view : answer->providers()) {
+            if (!std::exchange(first, false)) session.out << '\n';
+            print_details(session, view);
+        }
+        return kDone;
     }
+    // The provider of this name; one with accounts is several.
+    if (answer->providers_size() == 1) {
+        print_document(to_document(answer->providers(0)), session.format, session.out);
+        return kDone;
+    }
+    Json document = Json::array();
+    for (const v1::ProviderView& view : answer->providers()) document.push_back(to_document(view));
+    print_document(document, session.format, session.out);
     return kDone;
 }
 

@@ -73,6 +73,24 @@ TEST_F(AccountsTest, ARefusalOfATokenThatIsReplacedCountsForNothing) {
     EXPECT_EQ(view("claude").health().failure_count(), 0U);
 }
 
+TEST_F(AccountsTest, ARefusalOfNoKnownTokenCountsForNothing) {
+    v1::ReportRequest report_of_an_older_build;
+    refused(report_of_an_older_build, 0);
+    report(report_of_an_older_build);
+    EXPECT_FALSE(joe().unauthorized);
+    EXPECT_EQ(view("claude").health().failure_count(), 0U);
+}
+
+TEST_F(AccountsTest, AnAccountIsNeitherEnabledNorDisabledByItself) {
+    v1::SetProviderEnabledRequest request;
+    request.set_name("claude/joe");
+    auto refused = plane_->set_provider_enabled(request);
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().text().find("an account of 'claude'"), std::string::npos) << refused.error().text();
+    EXPECT_NE(view("claude").config_etag(), view("claude").provider().etag());
+    EXPECT_EQ(view("claude").config_etag(), plane_->config().providers(0).etag());
+}
+
 TEST_F(AccountsTest, AResetOfTheProviderIsOneOfItsAccounts) {
     v1::ReportRequest refusal;
     refused(refusal, 1);
