@@ -14,6 +14,8 @@ struct ProxySpec {
     std::uint16_t port = 0;
     std::string user;      // percent-decoded; empty: no authentication
     std::string password;
+
+    bool operator==(const ProxySpec&) const = default;
 };
 
 }  // namespace balancer

@@ -144,7 +144,8 @@ ReloadOutcome ControlPlane::take(
     }
     const bool same =
         MessageDifferencer::Equals(candidate.config, config_) &&
-        MessageDifferencer::Equals(candidate.loaded.credentials, revisions_.loaded().credentials);
+        MessageDifferencer::Equals(candidate.loaded.credentials, revisions_.loaded().credentials) &&
+        candidate.loaded.oauth == revisions_.loaded().oauth;
     Result<void> in_force = put_in_force(std::move(candidate), fmt::format("reload: {}", cause));
     if (!in_force) {
         return refuse({ConfigProblem{file, 0, 0, "", in_force.error().text(), ""}}, cause);
@@ -182,7 +183,8 @@ ReloadOutcome ControlPlane::reread(std::string_view cause) {
     const std::string file = options_.config_file.string();
     v1::ConfigSection config = apply_overrides(loaded.config, revisions_.head().overrides).config;
     bool same = MessageDifferencer::Equals(config, config_) &&
-                MessageDifferencer::Equals(loaded.credentials, revisions_.loaded().credentials);
+                MessageDifferencer::Equals(loaded.credentials, revisions_.loaded().credentials) &&
+                loaded.oauth == revisions_.loaded().oauth;
     revisions_.refresh(std::move(loaded));
     custody_.configure(revisions_.loaded().oauth);
     if (same) {

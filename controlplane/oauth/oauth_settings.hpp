@@ -22,6 +22,8 @@ struct OAuthSettings {
     std::optional<ProxySpec> proxy{};  // to the token endpoint
     std::string ca_pem{};              // trusted besides the system's roots, for the token endpoint
     Milliseconds timeout{30'000};      // of one request to the token endpoint
+
+    bool operator==(const OAuthSettings&) const = default;
 };
 
 }  // namespace balancer::controlplane

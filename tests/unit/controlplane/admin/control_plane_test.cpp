@@ -57,6 +57,13 @@ TEST_F(ControlPlaneTest, AMissingFileIsRefusedToo) {
     EXPECT_EQ(plane_->status().providers_total(), 2U);
 }
 
+TEST_F(ControlPlaneTest, WhoMayUseAccountsIsAChange) {
+    start(config_yaml());
+    std::string open = replaced(config_yaml(), "settings:\n", "settings:\n  oauth: {allow_other_clients: true}\n");
+    EXPECT_EQ(reload(open).result, ReloadResult::kChanged);
+    EXPECT_EQ(reload(open).result, ReloadResult::kUnchanged);
+}
+
 TEST_F(ControlPlaneTest, SaysWhenTheFileHasNotChanged) {
     start(config_yaml());
     std::uint64_t seq = plane_->publisher().head().seq();
