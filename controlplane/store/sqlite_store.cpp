@@ -191,13 +191,17 @@ class SqliteStore final : public Store {
     }
 
     // Pages that are free now still hold the texts of an older release, and so does the journal. Remembered until it is
-    // done.
+    // done: a full disk, or a backup that reads meanwhile, keeps nobody from starting.
     Result<void> remove_what_was_in_clear() {
         Result<std::optional<std::string>> left = read_meta(database_, kLeftInClear);
         if (!left) return left.error();
         if (!*left) return {};
-        Result<void> done = database_.execute("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);");
-        if (!done) return done;
+        if (!database_.execute("VACUUM")) return {};
+        Result<SqliteStatement> checkpoint = database_.prepare("PRAGMA wal_checkpoint(TRUNCATE)");
+        if (!checkpoint) return {};
+        Result<bool> row = checkpoint->step();
+        const bool busy = !row || !*row || checkpoint->number(0) != 0;
+        if (busy) return {};
         return database_.execute("DELETE FROM meta WHERE key = 'left_in_clear'");
     }
 

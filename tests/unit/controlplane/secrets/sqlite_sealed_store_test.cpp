@@ -323,6 +323,15 @@ TEST_F(SqliteSealed, TextsOfAnOlderReleaseAreSealedAndLeaveNoTrace) {
             " VALUES (1, 0, 0, '', 'start', '', '', '" + digest + "', '" + digest + "');"
             "INSERT OR REPLACE INTO head VALUES (1, 1);" + back_to);
         ASSERT_TRUE(on_disk("canary"));
+        {
+            // A backup reads meanwhile: the start succeeds, and the traces go with a later one.
+            sqlite3* raw = nullptr;
+            ASSERT_EQ(sqlite3_open((dir_.path() / "control-plane.db").c_str(), &raw), SQLITE_OK);
+            sqlite3_exec(raw, "BEGIN; SELECT count(*) FROM texts;", nullptr, nullptr, nullptr);
+            open();
+            EXPECT_EQ((*store_->head())->yaml, yaml);
+            sqlite3_close(raw);
+        }
         open();
         EXPECT_EQ((*store_->head())->yaml, yaml);
         EXPECT_FALSE(on_disk("canary"));
