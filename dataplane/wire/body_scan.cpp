@@ -29,18 +29,30 @@ ByteSpan span_of(std::string_view token, const char* base) {
     return {begin, begin + token.size()};
 }
 
+bool is_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
+
 // From the key's opening quote to the value's end, with the comma behind it or, for the last member, the one before.
 ByteSpan member_span(std::string_view body, std::size_t key_begin, ByteSpan value) {
-    auto is_space = [&](std::size_t at) {
-        return body[at] == ' ' || body[at] == '\n' || body[at] == '\r' || body[at] == '\t';
-    };
     std::size_t end = value.end;
-    while (end < body.size() && is_space(end)) ++end;
+    while (end < body.size() && is_space(body[end])) ++end;
     if (end < body.size() && body[end] == ',') return {key_begin, end + 1};
     std::size_t begin = key_begin;
-    while (begin > 0 && is_space(begin - 1)) --begin;
+    while (begin > 0 && is_space(body[begin - 1])) --begin;
     if (begin > 0 && body[begin - 1] == ',') return {begin - 1, value.end};
     return {key_begin, value.end};
+}
+
+// The key's insides and the value of a member; `begin` is at the key's opening quote, `end` somewhere behind the value, with
+// nothing but white space and one comma between.
+BodyMember member_of(std::string_view body, std::size_t begin, std::size_t end) {
+    std::size_t quote = begin + 1;
+    end = std::clamp(end, quote, body.size());
+    while (quote < end && body[quote] != '"') quote += body[quote] == '\\' ? 2U : 1U;
+    quote = std::min(quote, end);
+    std::size_t value = std::min(quote + 1, end);
+    while (value < end && (is_space(body[value]) || body[value] == ':')) ++value;
+    while (end > value && (is_space(body[end - 1]) || body[end - 1] == ',')) --end;
+    return {body.substr(begin + 1, quote - begin - 1), body.substr(value, end - value)};
 }
 
 // The object or array as raw JSON; empty for anything else.
@@ -104,11 +116,13 @@ struct BodyScanner::Parser {
     std::string_view body;
     Format format = Format::kAnthropic;
     BodyFields fields;
+    std::vector<std::size_t> keys;  // where each member begins
     bool has_model = false;
     bool has_stream = false;
     bool has_cache_key = false;
 
     Result<void> member(ondemand::field& field);
+    void list_members();
     error_code anthropic_member(ondemand::field& field);
     error_code openai_member(ondemand::field& field);
     Result<void> read_model(ondemand::value value);
@@ -185,6 +199,7 @@ error_code BodyScanner::Parser::openai_member(ondemand::field& field) {
 Result<void> BodyScanner::Parser::member(ondemand::field& field) {
     // Compared escaped: a key written with escapes is nothing that we route by.
     std::size_t key_begin = static_cast<std::size_t>(field.key().raw() - body.data()) - 1;
+    keys.push_back(key_begin);
     auto key_is = [&](std::string_view name) { return field.key().unsafe_is_equal(name); };
     if (key_is("model")) return read_model(field.value());
     if (key_is("stream")) return read_stream(field.value());
@@ -197,12 +212,22 @@ Result<void> BodyScanner::Parser::member(ondemand::field& field) {
     return {};
 }
 
+// A member ends where the next one begins, so that nobody needs to look for its end.
+void BodyScanner::Parser::list_members() {
+    fields.members.reserve(keys.size());
+    keys.push_back(body.rfind('}'));
+    for (std::size_t i = 0; i + 1 < keys.size(); ++i) {
+        fields.members.push_back(member_of(body, keys[i], keys[i + 1]));
+    }
+}
+
 Result<BodyFields> BodyScanner::scan(std::string_view body, Format format) {
     Parser& state = *parser_;
     give_up_huge_tables(state.parser, body.size());
     state.body = body;
     state.format = format;
     state.fields = BodyFields{};
+    state.keys.clear();
     state.has_model = false;
     state.has_stream = false;
     state.has_cache_key = false;
@@ -228,6 +253,7 @@ Result<BodyFields> BodyScanner::scan(std::string_view body, Format format) {
         return invalid("The request body is not valid JSON: text behind its end");
     }
     if (!state.has_model) return invalid("model: Field required");
+    state.list_members();
     return std::move(state.fields);
 }
 

@@ -23,6 +23,12 @@ struct ByteSpan {
     std::size_t size() const { return end - begin; }
 };
 
+// One member of the body's own object.
+struct BodyMember {
+    std::string_view key;    // as it is written, without its quotes
+    std::string_view value;  // raw JSON, without the white space around it
+};
+
 struct BodyFields {
     std::string model;                     // unescaped
     ByteSpan model_value;                  // the JSON string with its quotes
@@ -34,6 +40,7 @@ struct BodyFields {
     std::string_view system;               // raw JSON, or empty. OpenAI: the first message of role system or developer
     std::string_view tools;
     std::string_view first_user_message;
+    std::vector<BodyMember> members;       // all of them, in their order
 };
 
 // Owns the parser's tables; one per worker. Not thread-safe.

@@ -42,7 +42,8 @@ bool equal(const wire::ByteSpan& a, const wire::ByteSpan& b) {
 // All but the places of the two edits.
 bool same_but_edits(const BodyFields& a, const BodyFields& b) {
     return a.stream == b.stream && a.user_id == b.user_id && a.system == b.system &&
-           a.tools == b.tools && a.first_user_message == b.first_user_message;
+           a.tools == b.tools && a.first_user_message == b.first_user_message &&
+           a.members.size() - (a.provider ? 1 : 0) == b.members.size() - (b.provider ? 1 : 0);
 }
 
 std::string splice(std::string_view body, const BodyFields& fields, std::string_view model) {
@@ -64,6 +65,23 @@ void check_spans(std::string_view body, const BodyFields& fields) {
     std::string_view member =
         body.substr(fields.provider_member.begin, fields.provider_member.size());
     BALANCER_CHECK(member.find("\"provider\"") != std::string_view::npos);
+}
+
+// Behind each other, inside of the body, and nothing but what may stand between two members left out.
+void check_members(std::string_view body, const BodyFields& fields) {
+    const char* at = body.data();
+    bool has_model = false;
+    for (const wire::BodyMember& member : fields.members) {
+        BALANCER_CHECK(at < member.key.data() && member.key.data() + member.key.size() < member.value.data());
+        std::string_view before(at, member.key.data() - at);
+        BALANCER_CHECK(before.find_first_not_of(" \t\r\n,\"{") == std::string_view::npos);
+        at = member.value.data() + member.value.size();
+        BALANCER_CHECK(at < body.data() + body.size() && !member.value.empty());
+        has_model = has_model || member.value.data() == body.data() + fields.model_value.begin;
+    }
+    BALANCER_CHECK(has_model);
+    std::string_view rest = body.substr(at - body.data());
+    BALANCER_CHECK(rest.find_first_not_of(" \t\r\n}") == std::string_view::npos);
 }
 
 void check_splice(std::string_view body, const BodyFields& fields, wire::Format format) {
@@ -132,6 +150,11 @@ void check_against_full_parser(std::string_view body, const Result<BodyFields>& 
     expected["model"] = kNewModel;
     if (pinned) expected.erase("provider");
     BALANCER_CHECK(json::parse(splice(body, *fields, kNewModel), nullptr, false) == expected);
+    json members = json::object();
+    for (const wire::BodyMember& member : fields->members) {
+        members[std::string(member.key)] = json::parse(member.value, nullptr, false);
+    }
+    BALANCER_CHECK(members == full);
 }
 
 void check_scan(std::string_view bytes, wire::Format format) {
@@ -146,6 +169,7 @@ void check_scan(std::string_view bytes, wire::Format format) {
         BALANCER_CHECK(equal(fields->provider_member, other->provider_member));
         BALANCER_CHECK(same_but_edits(*fields, *other));
         check_spans(zeros.view, *fields);
+        check_members(zeros.view, *fields);
         check_splice(zeros.view, *fields, format);
     } else {
         BALANCER_CHECK(!fields.error().text().empty());

@@ -77,6 +77,20 @@ TEST(BodyScan, WithoutAnEditTheBytesStay) {
     EXPECT_EQ(spliced(body, "n"), "{ \"b\":1.00, \"model\" :\"n\",\t\"a\":\"\\u00e9\", \"b\":2e0 }");
 }
 
+TEST(BodyScan, ListsAllMembersAsTheyAreWritten) {
+    std::string body = "\n{ \"b\" :\t1.00 , \"model\":\"m,\",\"a\\\"\\\\\":[ {\"x\":1} , 2 ] ,\"b\": {} } ";
+    body.append(kBodyPadding, '\0');
+    BodyScanner scanner;
+    Result<BodyFields> fields = scanner.scan(std::string_view(body).substr(0, body.size() - kBodyPadding));
+    ASSERT_TRUE(fields) << fields.error().text();
+    std::vector<std::pair<std::string_view, std::string_view>> members;
+    for (const BodyMember& member : fields->members) members.emplace_back(member.key, member.value);
+    std::vector<std::pair<std::string_view, std::string_view>> expected = {
+        {"b", "1.00"}, {"model", "\"m,\""}, {"a\\\"\\\\", "[ {\"x\":1} , 2 ]"}, {"b", "{}"}
+    };
+    EXPECT_EQ(members, expected);
+}
+
 TEST(BodyScan, ThePinGoesWithOneComma) {
     EXPECT_EQ(spliced(R"({"provider":"a","model":"m"})", ""), R"({"model":"m"})");
     EXPECT_EQ(spliced(R"({"model":"m","provider":"a"})", ""), R"({"model":"m"})");
