@@ -13,7 +13,7 @@ packages=(
     libgrpc++-dev protobuf-compiler-grpc libprotobuf-dev protobuf-compiler
     libyaml-cpp-dev nlohmann-json3-dev libsqlite3-dev libcli11-dev
     # data plane
-    libboost1.81-dev libboost-url1.81-dev libssl-dev libsimdjson-dev libre2-dev
+    libboost1.81-dev libboost-url1.81-dev libssl-dev libsimdjson-dev libre2-dev libxxhash-dev
     # token counting
     libpcre2-dev libutf8proc-dev
     # logs, metrics, tests, benchmarks

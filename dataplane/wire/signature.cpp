@@ -1,0 +1,85 @@
+#include "dataplane/wire/signature.hpp"
+
+#include <openssl/rand.h>
+#define XXH_STATIC_LINKING_ONLY  // a state that needs no allocation of its own
+#include <xxhash.h>
+
+#include <algorithm>
+
+#include "base/ascii.hpp"
+#include "base/check.hpp"
+
+namespace balancer::wire {
+namespace {
+
+bool starts_with_lower(std::string_view text, std::string_view lower) {
+    return text.size() >= lower.size() && equals_lower(text.substr(0, lower.size()), lower);
+}
+
+// Who asks, and for which version of the API. Everything else that a client sends beside its body tells of the client.
+bool counts(const HeaderField& field) {
+    return starts_with_lower(field.name, "anthropic-") || starts_with_lower(field.name, "openai-") ||
+           equals_lower(field.name, "authorization") || equals_lower(field.name, "x-api-key") ||
+           equals_lower(field.name, "cookie");
+}
+
+bool counts(const BodyMember& member, MaxTokens max_tokens) {
+    // `metadata` names the user and the session, for the provider's records.
+    if (member.key == "stream" || member.key == "metadata") return false;
+    if (max_tokens == MaxTokens::kCounted) return true;
+    return member.key != "max_tokens" && member.key != "max_completion_tokens";
+}
+
+}  // namespace
+
+SignatureSecret::SignatureSecret() {
+    static_assert(kBytes >= XXH3_SECRET_SIZE_MIN);
+    auto* bytes = reinterpret_cast<unsigned char*>(bytes_.data());
+    BALANCER_CHECK(RAND_bytes(bytes, static_cast<int>(bytes_.size())) == 1);
+}
+
+struct Signer::State {
+    XXH3_state_t hash;
+};
+
+Signer::Signer(const SignatureSecret& secret) : secret_(secret), state_(std::make_unique<State>()) {
+    XXH3_INITSTATE(&state_->hash);
+}
+
+Signer::~Signer() = default;
+
+// With its length, so that no two lists of pieces are the same bytes.
+void Signer::add(std::string_view piece) {
+    std::uint64_t size = piece.size();
+    XXH3_128bits_update(&state_->hash, &size, sizeof size);
+    XXH3_128bits_update(&state_->hash, piece.data(), piece.size());
+}
+
+Signature Signer::sign(const RequestHead& head, const BodyFields& fields, MaxTokens max_tokens) {
+    std::string_view secret = secret_.bytes();
+    XXH3_128bits_reset_withSecret(&state_->hash, secret.data(), secret.size());
+    add(head.path);
+    add(head.query);
+    for (const HeaderField& field : head.fields) {
+        if (!counts(field)) continue;
+        add(to_lower(field.name));
+        add(field.value);
+    }
+    add({});  // no header has this name
+    members_.clear();
+    for (const BodyMember& member : fields.members) {
+        if (counts(member, max_tokens)) members_.push_back(member);
+    }
+    // Stable: of a member that is given twice a provider takes the first or the last.
+    std::stable_sort(members_.begin(), members_.end(), [](const BodyMember& a, const BodyMember& b) {
+        return a.key < b.key;
+    });
+    for (const BodyMember& member : members_) {
+        add(member.key);
+        add(member.value);
+    }
+    XXH128_hash_t hash = XXH3_128bits_digest(&state_->hash);
+    return {hash.low64, hash.high64};
+}
+
+}  // namespace balancer::wire
