@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs micro_convert and prints what converting costs beside passing the same bytes on.
+"""Runs micro_convert and prints what converting and coalescing cost beside passing the same bytes on.
 
 ratio.py PROGRAM [REPETITIONS]
 
@@ -27,6 +27,8 @@ PAIRS = [
         "request_chat_byte_exact stream_chat_byte_exact",
         "request_to_anthropic stream_to_openai",
     ),
+    # Nothing is converted: is anybody else asking the same?
+    ("request, signed and claimed", "request_byte_exact", "request_signed"),
 ]
 
 
@@ -62,6 +64,8 @@ def main():
             )
             line += f"{plain:11.1f}{more:11.1f}{more / plain:7.2f}    "
         print(line.rstrip())
+    relays, readers = (times[f"path/{name}"] / 1000 for name in ("stream_50_relays", "stream_50_readers"))
+    print(f"stream, 50 relays / 50 readers of one:{relays:11.1f}{readers:11.1f}{relays / readers:7.2f}")
 
 
 main()

@@ -8,10 +8,12 @@
 
 #include "bench/micro/byte_pipe.hpp"
 #include "bench/micro/workload.hpp"
+#include "dataplane/coalesce/claim_table.hpp"
 #include "dataplane/wire/body_scan.hpp"
 #include "dataplane/wire/convert/foreign_thinking.hpp"
 #include "dataplane/wire/convert/request_to_anthropic.hpp"
 #include "dataplane/wire/convert/request_to_openai.hpp"
+#include "dataplane/wire/signature.hpp"
 
 namespace balancer::bench {
 namespace {
@@ -20,6 +22,9 @@ namespace {
 struct Worker {
     wire::BodyScanner scanner;
     wire::convert::JsonReader reader;
+    dataplane::ClaimTable claims;
+    wire::SignatureSecret secret;
+    wire::Signer signer{secret};
 };
 
 using Pieces = std::vector<std::string_view>;
@@ -36,6 +41,20 @@ void byte_exact(Worker& worker, std::string_view body, Prepared& out) {
     // In a fleet with providers of both types, which is when conversions happen at all.
     benchmark::DoNotOptimize(wire::convert::may_hold_marked_thinking(body));
     out.pieces = wire::splice_body(body, wire::edits_of(*fields, "claude-sonnet-4-5", out.model));
+}
+
+// The same, and what it costs to find out that nobody else asks this now.
+void byte_exact_signed(Worker& worker, std::string_view body, Prepared& out) {
+    static const auto head = wire::parse_request_head(
+        "POST /v1/messages?beta=true HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer key\r\n"
+        "anthropic-version: 2023-06-01\r\nanthropic-beta: one,two\r\nContent-Length: 1\r\n\r\n"
+    );
+    auto fields = worker.scanner.scan(body);
+    wire::Signature signature = worker.signer.sign(*head, *fields, wire::MaxTokens::kLeftOut);
+    benchmark::DoNotOptimize(worker.claims.claim(signature, 0));
+    benchmark::DoNotOptimize(wire::convert::may_hold_marked_thinking(body));
+    out.pieces = wire::splice_body(body, wire::edits_of(*fields, "claude-sonnet-4-5", out.model));
+    worker.claims.give_back(signature, 0);
 }
 
 void to_openai(Worker& worker, std::string_view body, Prepared& out) {
@@ -93,10 +112,12 @@ const std::string kMessages = messages_request();
 const std::string kChat = chat_request();
 
 BENCHMARK_CAPTURE(work, request_byte_exact, byte_exact, kMessages);
+BENCHMARK_CAPTURE(work, request_signed, byte_exact_signed, kMessages);
 BENCHMARK_CAPTURE(work, request_to_openai, to_openai, kMessages);
 BENCHMARK_CAPTURE(work, request_chat_byte_exact, byte_exact, kChat);
 BENCHMARK_CAPTURE(work, request_to_anthropic, to_anthropic, kChat);
 BENCHMARK_CAPTURE(path, request_byte_exact, byte_exact, kMessages);
+BENCHMARK_CAPTURE(path, request_signed, byte_exact_signed, kMessages);
 BENCHMARK_CAPTURE(path, request_to_openai, to_openai, kMessages);
 BENCHMARK_CAPTURE(path, request_chat_byte_exact, byte_exact, kChat);
 BENCHMARK_CAPTURE(path, request_to_anthropic, to_anthropic, kChat);
