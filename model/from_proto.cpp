@@ -90,6 +90,7 @@ Result<std::unique_ptr<Provider>> compile_provider(
             credential.held_why(),
         };
     }
+    out->background_bytes = in.background_bytes();
     switch (in.streaming_mode()) {
         case v1::STREAMING_MODE_DIRECT: out->streaming_mode = StreamingMode::kDirect; break;
         case v1::STREAMING_MODE_BACKGROUND: out->streaming_mode = StreamingMode::kBackground; break;
@@ -160,6 +161,12 @@ Result<void> compile_settings(const v1::Settings& in, Settings& out) {
     out.retry_budget_min_per_s = limits.retry_budget_min_per_s();
     out.panic_concurrency = limits.panic_concurrency();
     out.ping_interval = Milliseconds(in.ping_interval_ms());
+    const v1::Deduplication& deduplication = in.deduplication();
+    out.deduplication.enabled = deduplication.enabled();
+    out.deduplication.include_max_tokens = deduplication.include_max_tokens();
+    out.deduplication.timeout = Milliseconds(deduplication.timeout_ms());
+    out.deduplication.error_delay = Milliseconds(deduplication.error_delay_ms());
+    out.deduplication.replay_window = Milliseconds(deduplication.replay_window_ms());
 
     out.auth_enabled = in.auth().enabled();
     for (const v1::ClientKey& key : in.auth().keys()) {

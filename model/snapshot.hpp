@@ -72,6 +72,7 @@ struct Provider {
     std::optional<ProxySpec> proxy;
     std::optional<Credential> credential;  // none: passthrough, or not delivered yet
     StreamingMode streaming_mode = StreamingMode::kAuto;
+    std::uint64_t background_bytes = 0;  // of a stream in background mode: what is longer is delivered while it comes
     std::uint32_t weight = 0;              // 0: not given
     Timeouts streaming_timeouts;
     Timeouts non_streaming_timeouts;
@@ -112,6 +113,15 @@ struct ClientKey {
     std::string sha256;  // 32 raw bytes
 };
 
+// Identical requests in flight share one upstream call.
+struct DeduplicationSettings {
+    bool enabled = false;
+    bool include_max_tokens = false;  // another limit of tokens makes another request
+    Milliseconds timeout{0};          // until the shared answer begins; 0: however long
+    Milliseconds error_delay{0};      // how long a stream that broke is told to identical requests too
+    Milliseconds replay_window{0};    // how long a whole answer is given to identical requests too
+};
+
 struct Settings {
     SelectionStrategy selection_strategy = SelectionStrategy::kPriority;
     StickyScope sticky_scope = StickyScope::kSession;
@@ -131,6 +141,7 @@ struct Settings {
     std::uint32_t retry_budget_min_per_s = 10;
     std::uint32_t panic_concurrency = 4;
     Milliseconds ping_interval{10'000};
+    DeduplicationSettings deduplication;
 
     bool auth_enabled = false;
     std::vector<ClientKey> client_keys;

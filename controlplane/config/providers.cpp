@@ -254,6 +254,7 @@ std::string etag_of(const v1::Provider& provider, const v1::CredentialSection& c
     plain.clear_weight();
     plain.clear_max_concurrency();
     plain.clear_streaming_mode();
+    plain.clear_background_bytes();
     plain.clear_streaming_timeouts();
     plain.clear_non_streaming_timeouts();
     plain.clear_capabilities();

@@ -10,8 +10,6 @@
 namespace balancer::controlplane {
 namespace {
 
-constexpr std::string_view kDeduplication = "deduplication comes in a later release";
-
 YamlValue empty_map(Position at, std::string path) {
     return YamlValue{YAML::Node(YAML::NodeType::Map), at, std::move(path)};
 }
@@ -20,13 +18,6 @@ YamlValue empty_map(Position at, std::string path) {
 YamlValue map_under(MapReader& parent, std::string_view key) {
     const YamlValue* value = parent.find(key);
     return value != nullptr ? *value : empty_map(parent.at(), join_path(parent.path(), key));
-}
-
-void note_not_yet(
-    MapReader& reader, std::string_view key, std::string_view why, ParseContext& context
-) {
-    const YamlValue* value = reader.find(key);
-    if (value != nullptr) context.not_yet(value->path, why);
 }
 
 bool not_empty(const std::string& pattern, const YamlValue& item, ParseContext& context) {
@@ -126,9 +117,18 @@ void read_timeouts(const YamlValue& value, ParsedSettings& out, ParseContext& co
     out.non_streaming = read_mode_timeouts(map_under(reader, "non_streaming"), 60'000, context);
     out.streaming = read_mode_timeouts(map_under(reader, "streaming"), 120'000, context);
     MapReader caching(map_under(reader, "caching"), context.problems);
-    caching.milliseconds("deduplication_timeout", 0);
-    note_not_yet(caching, "deduplication_timeout", kDeduplication, context);
+    out.settings.mutable_deduplication()->set_timeout_ms(caching.milliseconds("deduplication_timeout", 180'000));
     caching.finish();
+    reader.finish();
+}
+
+void read_deduplication(const YamlValue& value, v1::Deduplication& out, ParseContext& context) {
+    MapReader reader(value, context.problems);
+    out.set_enabled(reader.boolean("enabled", true));
+    out.set_include_max_tokens(reader.boolean("include_max_tokens_in_signature", false));
+    out.set_error_delay_ms(reader.milliseconds("sse_error_cleanup_delay", 3'000));
+    out.set_replay_window_ms(reader.milliseconds("replay_window", 0));
+    reader.removed("cache", "use deduplication.replay_window");
     reader.finish();
 }
 
@@ -207,19 +207,8 @@ void read_testing(const YamlValue& value, v1::Testing& testing, ParseContext& co
     reader.finish();
 }
 
-// Known keys whose meaning comes later: checked, and named in the notices.
-void read_not_yet(MapReader& reader, ParseContext& context) {
-    MapReader dedup(map_under(reader, "deduplication"), context.problems);
-    dedup.boolean("enabled", true);
-    dedup.boolean("include_max_tokens_in_signature", false);
-    dedup.milliseconds("sse_error_cleanup_delay", 3'000);
-    for (std::string_view key :
-         {"enabled", "include_max_tokens_in_signature", "sse_error_cleanup_delay"}) {
-        note_not_yet(dedup, key, kDeduplication, context);
-    }
-    dedup.removed("cache", "use settings.timeouts.caching.deduplication_timeout");
-    dedup.finish();
-
+// Known keys of the original without a meaning here: checked, and named in the notices.
+void read_without_effect(MapReader& reader, ParseContext& context) {
     reader.boolean("reload", false);
     reader.texts("reload_includes");
     for (std::string_view key : {"reload", "reload_includes"}) {
@@ -260,6 +249,7 @@ ParsedSettings read_settings(const YamlValue& value, ParseContext& context) {
     read_health(reader, *settings.mutable_health(), context);
     read_sticky(reader, settings, context);
     read_timeouts(map_under(reader, "timeouts"), out, context);
+    read_deduplication(map_under(reader, "deduplication"), *settings.mutable_deduplication(), context);
     read_limits(map_under(reader, "limits"), *settings.mutable_limits(), context);
     *settings.mutable_auth() = read_client_auth(reader, context);
     read_log(reader, *settings.mutable_log(), context);
@@ -275,7 +265,7 @@ ParsedSettings read_settings(const YamlValue& value, ParseContext& context) {
         ));
     }
     out.oauth = read_oauth(map_under(reader, "oauth"), context);
-    read_not_yet(reader, context);
+    read_without_effect(reader, context);
     refuse_removed(reader);
     reader.finish();
     return out;
