@@ -8,10 +8,12 @@
 #include <string>
 
 #include "base/log.hpp"
+#include "dataplane/coalesce/claim_table.hpp"
 #include "dataplane/control/control.hpp"
 #include "dataplane/counting/counting_thread.hpp"
 #include "dataplane/models/model_call.hpp"
 #include "dataplane/sticky_table.hpp"
+#include "dataplane/wire/signature.hpp"
 #include "model/provider_slots.hpp"
 
 namespace balancer::dataplane {
@@ -47,6 +49,8 @@ struct ProcessState {
     unsigned workers = 1;
     StickyTable sticky;
     InFlightCounts in_flight;
+    ClaimTable claims;
+    wire::SignatureSecret signature_secret;
     std::array<SharedCount, 256> round_robin{};  // by the route's place in the snapshot
     std::atomic<bool> draining{false};
     // Set before the workers start, never changed after.

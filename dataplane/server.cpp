@@ -47,8 +47,12 @@ Server::Server(ServerOptions options, Log& log)
     process_.id = options_.control.id;
     process_.workers = options_.workers;
     for (unsigned i = 0; i < options_.workers; ++i) {
-        workers_.push_back(std::make_unique<Worker>(process_, fmt::format("{}/{}", process_.id, i)));
+        auto index = static_cast<WorkerIndex>(i);
+        workers_.push_back(std::make_unique<Worker>(process_, fmt::format("{}/{}", process_.id, i), index));
     }
+    std::vector<Calls*> calls;
+    for (auto& worker : workers_) calls.push_back(&worker->calls());
+    for (auto& worker : workers_) worker->calls().meet(calls);
     ControlCallbacks callbacks;
     callbacks.on_snapshot = [this](std::shared_ptr<const Snapshot> snapshot) {
         on_snapshot(std::move(snapshot));

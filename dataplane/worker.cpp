@@ -27,10 +27,10 @@ std::shared_ptr<const T> counted_here(std::shared_ptr<const T> shared) {
 
 }  // namespace
 
-Worker::Worker(ProcessState& process, std::string name)
+Worker::Worker(ProcessState& process, std::string name, WorkerIndex index)
     : process_(process),
       work_(context_.get_executor()),
-      state_(context_, process, std::move(name)),
+      state_(context_, process, std::move(name), index),
       models_(state_),
       next_tidy_(steady_now()) {}
 
@@ -124,6 +124,9 @@ void Worker::on_tick() {
     state_.metrics.access_lines_lost.set(state_.access_log.lost());
     state_.metrics.pool_idle.set(state_.pool.idle());
     state_.metrics.buffers_out.set(state_.buffers.bytes_out());
+    state_.metrics.calls.set(state_.calls.listed());
+    state_.metrics.call_memory.set(state_.calls.chunk_bytes());
+    state_.calls.tidy(now);
     if (now >= next_tidy_) {
         next_tidy_ = now + kTidyEvery;
         state_.pool.tidy(now);

@@ -21,7 +21,7 @@ class Connection;
 // Public members are thread-safe: each posts to the worker. The acceptor's context must be context().
 class Worker {
   public:
-    Worker(ProcessState& process, std::string name);
+    Worker(ProcessState& process, std::string name, WorkerIndex index);
     ~Worker();  // stop() and join() must have been called, if start() was
 
     void start();
@@ -43,6 +43,7 @@ class Worker {
     void join();
 
     boost::asio::io_context& context() { return context_; }
+    Calls& calls() { return state_.calls; }
     const WorkerMetrics& metrics() const { return state_.metrics; }
     std::vector<ModelListStatus> model_lists() const { return models_.status(); }
 

@@ -8,6 +8,7 @@
 
 #include "base/task_group.hpp"
 #include "dataplane/buffer_pool.hpp"
+#include "dataplane/coalesce/calls.hpp"
 #include "dataplane/exchange/account_use.hpp"
 #include "dataplane/process_state.hpp"
 #include "dataplane/retry_budget.hpp"
@@ -25,12 +26,14 @@
 namespace balancer::dataplane {
 
 struct WorkerState {
-    WorkerState(boost::asio::io_context& c, ProcessState& p, std::string worker_name)
+    WorkerState(boost::asio::io_context& c, ProcessState& p, std::string worker_name, WorkerIndex index)
         : context(c),
           process(p),
           name(std::move(worker_name)),
           sweep(c),
           connector(c),
+          signer(p.signature_secret),
+          calls(c, p.claims, index),
           tasks(c.get_executor(), p.log),
           random(std::random_device{}()) {}
 
@@ -42,6 +45,8 @@ struct WorkerState {
     Connector connector;
     UpstreamPool pool;
     wire::BodyScanner scanner;
+    wire::Signer signer;
+    Calls calls;
     wire::convert::JsonReader json_reader;
     WorkerMetrics metrics;  // readable from any thread
     AccessLog access_log;

@@ -74,6 +74,11 @@ void Broadcast::end(std::shared_ptr<const AnswerEnd> how) {
     tell_all();
 }
 
+void Broadcast::seal() {
+    sealed_ = true;
+    drop_taken();
+}
+
 void Broadcast::tell_all() {
     for (Reader* reader : readers_) reader->tell();
 }

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "dataplane/telemetry/metrics.hpp"
 #include "dataplane/wire/error_body.hpp"
 #include "dataplane/wire/http_head.hpp"
 
@@ -18,7 +19,8 @@ namespace balancer::dataplane {
 // A piece of the answer's body, of whole events where it is a stream. Never changed, and so fit to be shared by threads.
 using Chunk = std::shared_ptr<const std::string>;
 
-// What stands in front of the body. Never changed either.
+// What stands in front of the body, as the maker's client gets it: the framing says whether the length is known. Never changed
+// either.
 class AnswerHead {
   public:
     AnswerHead(const wire::ResponseHead& head, std::string provider);
@@ -42,6 +44,7 @@ struct AnswerEnd {
     };
     Kind kind = Kind::kWhole;
     wire::LocalError error = {};
+    Outcome outcome = Outcome::kOk;  // of the request that made the call
 };
 
 // One answer on one worker. Not thread-safe. Readers must not outlive it.
@@ -105,8 +108,11 @@ class Broadcast {
     void append(Chunk chunk);  // after begin(); not empty
     void end(std::shared_ptr<const AnswerEnd> how);
 
-    // Once it is not, it never is again; only append() ends it.
-    bool joinable() const { return first_ == 0 && bytes_kept_ <= limits_.kept_max; }
+    // Once it is not, it never is again; append() and seal() end it.
+    bool joinable() const { return !sealed_ && first_ == 0 && bytes_kept_ <= limits_.kept_max; }
+
+    // There is no room to keep it for those who come late.
+    void seal();
     bool ended() const { return end_ != nullptr; }
     std::size_t readers() const { return readers_.size(); }
 
@@ -128,6 +134,7 @@ class Broadcast {
     std::size_t first_ = 0;  // what chunks_ begins with, counted from the answer's first
     std::uint64_t bytes_ = 0;
     std::uint64_t bytes_kept_ = 0;
+    bool sealed_ = false;
     std::shared_ptr<const AnswerEnd> end_;
     std::vector<Reader*> readers_;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
+#include <utility>
 
 #include "base/net.hpp"
 
@@ -16,7 +17,15 @@ std::shared_ptr<const AnswerEnd> gone() {
 
 }  // namespace
 
+OwnCall::OwnCall(Calls& calls, std::shared_ptr<Call> call, std::string maker, std::function<void()> on_joined)
+    : calls_(calls), call_(std::move(call)) {
+    call_->maker = std::move(maker);
+    call_->on_joined = std::move(on_joined);
+}
+
 OwnCall::~OwnCall() {
+    call_->on_joined = nullptr;
+    call_->on_deserted = nullptr;
     if (!ended()) calls_.end(*call_, gone());
 }
 
@@ -32,16 +41,19 @@ void OwnCall::append(Chunk chunk) {
     if (!call_->answer.joinable()) calls_.unlist(*call_);
 }
 
-void OwnCall::end_whole() {
-    calls_.end(*call_, std::make_shared<const AnswerEnd>());
+// Mirrors share the chunks: what those who read them have taken is not kept for their sake either.
+void OwnCall::seal() {
+    call_->answer.seal();
+    calls_.unlist(*call_);
+    calls_.tell_mirrors(*call_, [](Broadcast& answer) { answer.seal(); });
 }
 
-void OwnCall::end_failed(wire::LocalError error, SteadyTime lingers_until) {
+void OwnCall::end(AnswerEnd how, SteadyTime lingers_until) {
     if (call_->listed && lingers_until != SteadyTime{}) {
         call_->lingers_until = lingers_until;
         calls_.lingering_.push_back(call_);
     }
-    calls_.end(*call_, std::make_shared<const AnswerEnd>(AnswerEnd{AnswerEnd::Kind::kFailed, std::move(error)}));
+    calls_.end(*call_, std::make_shared<const AnswerEnd>(std::move(how)));
 }
 
 bool OwnCall::go_on_without_client(std::function<void()> on_deserted) {
@@ -57,6 +69,7 @@ CallReader::CallReader(Calls& calls, std::shared_ptr<Call> call)
     : calls_(calls), call_(std::move(call)), news_(calls.context_) {
     news_.expires_at(SteadyTime::max());
     reader_.emplace(call_->answer, [this] { news_.cancel(); });
+    calls_.on_come(*call_);
 }
 
 CallReader::~CallReader() {
@@ -67,7 +80,7 @@ CallReader::~CallReader() {
 net::awaitable<Broadcast::Take> CallReader::next(std::vector<Chunk>& out, std::size_t bytes_max) {
     for (;;) {
         Broadcast::Take taken = reader_->take(out, bytes_max);
-        if (taken != Broadcast::Take::kWait || stopped_) co_return taken;
+        if (taken != Broadcast::Take::kWait || std::exchange(stopped_, false)) co_return taken;
         co_await news_.async_wait(kNoThrow);
     }
 }
@@ -139,13 +152,19 @@ void Calls::mirror(const wire::Signature& signature, Call::Mirror by) {
     if (!answer.ended()) {
         call.mirrors.push_back(by);
         mirrored_.emplace(key_of(by), found->second);
+        if (call.on_joined) call.on_joined();
     }
     std::vector<Chunk> chunks(answer.chunks().begin(), answer.chunks().end());
     tell(
         by.worker,
-        [ticket = by.ticket, head = answer.head(), chunks = std::move(chunks), end = answer.how_it_ended()](Calls& there) {
+        [ticket = by.ticket,
+         maker = call.maker,
+         head = answer.head(),
+         chunks = std::move(chunks),
+         end = answer.how_it_ended()](Calls& there) {
             std::shared_ptr<Call> copy = there.find_mirror(ticket);
             if (!copy) return;
+            copy->maker = maker;
             if (head) copy->answer.begin(head);
             for (const Chunk& chunk : chunks) copy->answer.append(chunk);
             if (end) there.end_mirror(ticket, end);
@@ -165,6 +184,18 @@ void Calls::end_mirror(std::uint64_t ticket, std::shared_ptr<const AnswerEnd> ho
     by_ticket_.erase(ticket);
     unlist(*copy);
     copy->answer.end(std::move(how));
+}
+
+void Calls::on_come(Call& call) {
+    ++call.joined;
+    if (call.on_joined) call.on_joined();
+    if (!call.ticket) return;
+    tell(call.home, [by = Call::Mirror{self_, *call.ticket}](Calls& home) { home.come_to_mirror(by); });
+}
+
+void Calls::come_to_mirror(Call::Mirror by) {
+    auto found = mirrored_.find(key_of(by));
+    if (found != mirrored_.end()) ++found->second->joined;
 }
 
 void Calls::on_left(const std::shared_ptr<Call>& call) {
@@ -199,6 +230,23 @@ void Calls::end(Call& call, std::shared_ptr<const AnswerEnd> how) {
     }
     call.mirrors.clear();
     call.answer.end(std::move(how));
+}
+
+Chunk Calls::make_chunk(std::string_view bytes) const {
+    // What a chunk of a few bytes takes beside them.
+    constexpr std::uint64_t kOverhead = 96;
+    struct Counted {
+        Counted(std::string_view bytes, std::shared_ptr<std::atomic<std::uint64_t>> c) : text(bytes), count(std::move(c)) {
+            count->fetch_add(text.size() + kOverhead, std::memory_order_relaxed);
+        }
+        ~Counted() { count->fetch_sub(text.size() + kOverhead, std::memory_order_relaxed); }
+        Counted(const Counted&) = delete;
+        Counted& operator=(const Counted&) = delete;
+        const std::string text;
+        const std::shared_ptr<std::atomic<std::uint64_t>> count;
+    };
+    auto counted = std::make_shared<const Counted>(bytes, chunk_bytes_);
+    return Chunk(counted, &counted->text);
 }
 
 void Calls::tidy(SteadyTime now) {

@@ -1,6 +1,7 @@
 // Upstream calls that several clients may share: who makes one, who reads it, and its way from worker to worker.
 #pragma once
 
+#include <atomic>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -8,6 +9,8 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -35,10 +38,13 @@ struct Call {
     Broadcast answer;
     bool listed = false;   // found by those who come
     bool claimed = false;  // of one's own: and by those who come to other workers
+    std::string maker;     // the request that makes it; of a mirror, once its home has answered
     // Of one's own:
     std::vector<Mirror> mirrors;
+    std::function<void()> on_joined;    // somebody has come to read it
     std::function<void()> on_deserted;  // nobody is left; null while the maker's own client is there
-    SteadyTime lingers_until = {};      // with a failure
+    std::uint32_t joined = 0;           // readers that have come so far, here and elsewhere
+    SteadyTime lingers_until = {};      // ended, and still found
     // Of a mirror:
     std::optional<std::uint64_t> ticket;
     WorkerIndex home = 0;
@@ -47,7 +53,8 @@ struct Call {
 // The maker's side of a call. Gone without an end, it sends its readers to start afresh. Lives on one worker.
 class OwnCall {
   public:
-    OwnCall(Calls& calls, std::shared_ptr<Call> call) : calls_(calls), call_(std::move(call)) {}
+    // `maker` names the request. `on_joined` runs whenever a reader comes, here or on another worker.
+    OwnCall(Calls& calls, std::shared_ptr<Call> call, std::string maker = {}, std::function<void()> on_joined = {});
     ~OwnCall();
     OwnCall(const OwnCall&) = delete;
     OwnCall& operator=(const OwnCall&) = delete;
@@ -55,14 +62,19 @@ class OwnCall {
     void begin(std::shared_ptr<const AnswerHead> head);
     void append(Chunk chunk);
 
-    // Everything is out. From now on nobody finds it.
-    void end_whole();
+    // Nobody finds it any more: there is no room to keep it for them.
+    void seal();
 
-    // It failed, for all who read it. Whoever comes before `lingers_until` (SteadyTime{}: nobody) gets the same failure.
-    void end_failed(wire::LocalError error, SteadyTime lingers_until);
+    // That was all. Whoever comes before `lingers_until` (SteadyTime{}: nobody) gets the same.
+    void end(AnswerEnd how, SteadyTime lingers_until = {});
 
+    bool begun() const { return call_->answer.head() != nullptr; }
     bool ended() const { return call_->answer.ended(); }
     bool has_readers() const { return call_->answer.readers() > 0 || !call_->mirrors.empty(); }
+    std::uint32_t joined() const { return call_->joined; }
+
+    // Whether it makes a difference to anybody but the maker's client what is told to it.
+    bool wanted() const { return call_->listed || has_readers(); }
 
     // The maker's own client has gone. False: nobody else is there either, and the call is to be given up. True: it goes on,
     // until `on_deserted` runs.
@@ -81,11 +93,14 @@ class CallReader {
     CallReader(const CallReader&) = delete;
     CallReader& operator=(const CallReader&) = delete;
 
-    // The next chunks, as soon as there are any. kWait: stop() has been called.
+    // The next chunks, as soon as there are any. kWait: stop() has been called, which ends one wait.
     boost::asio::awaitable<Broadcast::Take> next(std::vector<Chunk>& out, std::size_t bytes_max);
 
-    // Ends a wait for chunks, now and from now on.
+    // Ends the wait for chunks that is under way, or else the next one.
     void stop();
+
+    // The request that makes the call; empty while another worker has not told yet.
+    const std::string& maker() const { return call_->maker; }
 
     const std::shared_ptr<const AnswerHead>& head() const { return reader_->head(); }
     const AnswerEnd* end() const { return reader_->end(); }
@@ -125,8 +140,12 @@ class Calls {
     // Ends what has lingered long enough.
     void tidy(SteadyTime now);
 
+    // A chunk of a call that is made here: counted for as long as anybody has it, on whichever worker.
+    Chunk make_chunk(std::string_view bytes) const;
+
     std::size_t listed() const { return by_signature_.size(); }
     std::size_t mirrors() const { return by_ticket_.size(); }
+    std::uint64_t chunk_bytes() const { return chunk_bytes_->load(std::memory_order_relaxed); }
 
   private:
     friend class OwnCall;
@@ -134,11 +153,13 @@ class Calls {
 
     void list(const std::shared_ptr<Call>& call);
     void unlist(Call& call);
+    void on_come(Call& call);
     void on_left(const std::shared_ptr<Call>& call);
     void end(Call& call, std::shared_ptr<const AnswerEnd> how);
 
     // Asked by other workers.
     void mirror(const wire::Signature& signature, Call::Mirror by);
+    void come_to_mirror(Call::Mirror by);
     void drop_mirror(Call::Mirror by);
     std::shared_ptr<Call> find_mirror(std::uint64_t ticket);
     void end_mirror(std::uint64_t ticket, std::shared_ptr<const AnswerEnd> how);
@@ -158,6 +179,8 @@ class Calls {
     std::unordered_map<std::uint64_t, std::shared_ptr<Call>> mirrored_;   // own calls, by key_of each of their mirrors
     std::vector<std::shared_ptr<Call>> lingering_;
     std::uint64_t tickets_ = 0;
+    // Chunks give it back on whichever thread drops them last, perhaps after this is gone.
+    std::shared_ptr<std::atomic<std::uint64_t>> chunk_bytes_ = std::make_shared<std::atomic<std::uint64_t>>(0);
 };
 
 }  // namespace balancer::dataplane

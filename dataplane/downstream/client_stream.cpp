@@ -58,6 +58,7 @@ net::awaitable<ErrorCode> ClientStream::write(std::span<const net::const_buffer>
     deadline_.disarm();
     last_write_ = steady_now();
     writing_ = false;
+    write_next();
     turn_.cancel();
     co_return ec;
 }
@@ -67,16 +68,53 @@ net::awaitable<ErrorCode> ClientStream::write(std::string_view bytes) {
     co_return co_await write(buffers);
 }
 
-void ClientStream::write_behind(std::string bytes) {
-    behind_ = std::move(bytes);
+void ClientStream::write_behind(ClientPiece piece) {
+    if (failed_) return;
+    unwritten_ += piece.size();
+    behind_.push_back(std::move(piece));
+    write_next();
+}
+
+// All that is in line goes out in one write.
+void ClientStream::write_next() {
+    if (writing_ || behind_.empty()) return;
     writing_ = true;
-    deadline_.arm(steady_now() + kWriteStallMax);
-    net::async_write(socket_, net::buffer(behind_), [this](const ErrorCode&, std::size_t) {
+    in_write_.swap(behind_);
+    buffers_.clear();
+    for (const ClientPiece& piece : in_write_) {
+        if (!piece.before.empty()) buffers_.emplace_back(piece.before.data(), piece.before.size());
+        if (piece.shared) buffers_.emplace_back(piece.shared->data(), piece.shared->size());
+        if (!piece.after.empty()) buffers_.emplace_back(piece.after.data(), piece.after.size());
+    }
+    auto progress = [this](const ErrorCode& error, std::size_t) -> std::size_t {
+        deadline_.arm(steady_now() + kWriteStallMax);
+        return error ? 0 : kWriteAtOnce;
+    };
+    std::span<const net::const_buffer> all(buffers_);
+    net::async_write(socket_, all, progress, [this](const ErrorCode& error, std::size_t) {
         deadline_.disarm();
         last_write_ = steady_now();
         writing_ = false;
+        for (const ClientPiece& piece : in_write_) unwritten_ -= piece.size();
+        in_write_.clear();
+        if (error) {
+            failed_ = error;
+            behind_.clear();
+            unwritten_ = 0;
+        }
+        write_next();
         turn_.cancel();
     });
+}
+
+net::awaitable<void> ClientStream::progress() {
+    if (writing_) co_await turn_.async_wait(kNoThrow);
+}
+
+void ClientStream::cut_behind(std::string last) {
+    for (const ClientPiece& piece : behind_) unwritten_ -= piece.size();
+    behind_.clear();
+    write_behind({std::move(last)});
 }
 
 void ClientStream::watch(std::function<void()> on_gone) {

@@ -7,14 +7,26 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/result.hpp"
 #include "dataplane/sweep.hpp"
 #include "dataplane/upstream/stream.hpp"
 
 namespace balancer::dataplane {
+
+// Bytes in line behind what is being written. What is shared is not copied.
+struct ClientPiece {
+    std::string before;
+    std::shared_ptr<const std::string> shared = nullptr;
+    std::string_view after = {};  // literal
+
+    std::size_t size() const { return before.size() + (shared ? shared->size() : 0) + after.size(); }
+};
 
 // Lives on one worker. A passed deadline closes the socket.
 class ClientStream {
@@ -30,10 +42,21 @@ class ClientStream {
     boost::asio::awaitable<ErrorCode> write(std::span<const boost::asio::const_buffer> buffers);
     boost::asio::awaitable<ErrorCode> write(std::string_view bytes);
 
-    // Starts a write of its own and returns at once; not while writing(). A failure shows up at the next write.
-    void write_behind(std::string bytes);
+    // Puts it in line and returns at once. A failure shows up in failed(), and at the next write.
+    void write_behind(ClientPiece piece);
 
     bool writing() const { return writing_; }
+
+    // Of write_behind(): what is not written yet, and the first failure.
+    std::size_t unwritten() const { return unwritten_; }
+    const ErrorCode& failed() const { return failed_; }
+
+    // Returns when something has become of what is being written, or after nudge(). At once when nothing is.
+    boost::asio::awaitable<void> progress();
+    void nudge() { turn_.cancel(); }
+
+    // Gives up what is in line, but for what is being written just now; `last` takes its place.
+    void cut_behind(std::string last);
     SteadyTime last_write() const { return last_write_; }
 
     void set_deadline(SteadyTime until) { deadline_.arm(until); }
@@ -60,6 +83,7 @@ class ClientStream {
     const std::string& remote() const { return remote_; }
 
   private:
+    void write_next();
     void start_watch();
     void on_readable(const ErrorCode& error);
 
@@ -69,7 +93,11 @@ class ClientStream {
     SweepEntry watch_start_;
     std::function<void()> on_gone_;
     boost::asio::cancellation_signal watch_cancel_;
-    std::string behind_;  // bytes of write_behind()
+    std::vector<ClientPiece> behind_;    // in line
+    std::vector<ClientPiece> in_write_;  // of write_behind(), being written
+    std::vector<boost::asio::const_buffer> buffers_;
+    std::size_t unwritten_ = 0;  // bytes of both
+    ErrorCode failed_;
     boost::asio::steady_timer turn_;  // never expires; cancelled to wake those who wait for a write or the watch
     SteadyTime last_write_ = steady_now();
     bool writing_ = false;

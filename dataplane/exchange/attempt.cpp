@@ -81,7 +81,7 @@ net::awaitable<void> Exchange::try_candidates(const Plan& plan) {
         turns_.back().probe = probe.held();
         turns_.back().times.began = elapsed_ms(began_, steady_now());
         Verdict verdict = co_await attempt(candidate);
-        if (client_gone_) {
+        if (deserted()) {
             end_turn(CandidateFate::kBrokenOff);
             break;
         }
@@ -108,7 +108,7 @@ net::awaitable<void> Exchange::try_candidates(const Plan& plan) {
         }
         if (!last) worker_.metrics.provider(provider.slot).failovers.add();
     }
-    if (client_gone_) {
+    if (deserted()) {
         record_.outcome = Outcome::kDownstreamDisconnect;
         co_return;
     }
@@ -307,8 +307,8 @@ void Exchange::note(const Provider& provider, const Verdict& verdict, const Prob
             {provider.name, verdict.failure, verdict.http_status, verdict.detail, verdict.retry_at}
         );
     }
-    // An answer that its client left says nothing.
-    if (!is_inference() || client_gone_) return;
+    // An answer that its clients left says nothing.
+    if (!is_inference() || deserted()) return;
     std::string_view model = model_sent(record_.upstream_model);
     bool news = good ? worker_.health->watch_success(provider.slot, model)
                      : verdict.counted || verdict.retry_at > 0;

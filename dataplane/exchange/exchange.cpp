@@ -110,6 +110,7 @@ net::awaitable<void> Exchange::serve() {
     }
     prefer_thinking(plan_);
     if (fields_.stream && is_inference()) silence_.arm(client_.last_write() + settings().ping_interval);
+    if (co_await answered_by_another()) co_return;
     co_await try_candidates(plan_);
 }
 
@@ -122,7 +123,9 @@ net::awaitable<Exchange::After> Exchange::run() {
     }
     silence_.disarm();
     active_ = nullptr;
+    reader_ = nullptr;
     co_await client_.settle();
+    own_.reset();
     finish();
     if (next_input_) {
         input_.swap(next_input_);
@@ -155,11 +158,7 @@ void Exchange::note_defect(std::string_view what) {
 void Exchange::end_early() {
     ending_ = true;
     if (active_ != nullptr) active_->abort();
-}
-
-void Exchange::on_client_gone() {
-    client_gone_ = true;
-    if (active_ != nullptr) active_->abort();
+    if (reader_ != nullptr) reader_->stop();
 }
 
 const Timeouts& Exchange::timeouts(const Provider& provider) const {

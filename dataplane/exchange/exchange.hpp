@@ -2,11 +2,14 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/buffer.hpp>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "dataplane/coalesce/calls.hpp"
 #include "dataplane/downstream/client_stream.hpp"
 #include "dataplane/exchange/classify.hpp"
 #include "dataplane/exchange/intent.hpp"
@@ -14,6 +17,7 @@
 #include "dataplane/exchange/rank.hpp"
 #include "dataplane/telemetry/access_log.hpp"
 #include "dataplane/telemetry/request_record.hpp"
+#include "dataplane/upstream/answer_filter.hpp"
 #include "dataplane/upstream/response.hpp"
 #include "dataplane/wire/convert/openai_answer.hpp"
 #include "dataplane/wire/downstream_head.hpp"
@@ -22,6 +26,8 @@
 #include "dataplane/worker_state.hpp"
 
 namespace balancer::dataplane {
+
+struct AnswerConversion;
 
 // "bal_" and 16 hex digits.
 std::string make_request_id(WorkerState& worker);
@@ -92,6 +98,16 @@ class Exchange {
         bool dead = false;  // the connection had ended before the request could reach anybody
     };
 
+    // What came of reading another request's call.
+    enum class Reading {
+        kDone,     // the answer is out, or the client has gone
+        kGone,     // there is no such call any more
+        kTooLate,  // it does not begin
+    };
+
+    // One client's view of another request's answer (read_call.cpp).
+    struct Shown;
+
     boost::asio::awaitable<void> serve();
     void note_defect(std::string_view what);
     void finish();
@@ -153,6 +169,7 @@ class Exchange {
     Result<void> fit_converted(const Provider& provider);
     Result<void> fit(const Provider& provider, const Capabilities& takes, std::vector<wire::BodyEdit>& edits);
     void cut_foreign_thinking(const Provider& provider, std::vector<wire::BodyEdit>& edits);
+    AnswerConversion conversion_for_client() const;
     std::unique_ptr<AnswerFilter> answer_filter(const Provider& provider);
 
     // judge.cpp
@@ -176,6 +193,38 @@ class Exchange {
     boost::asio::awaitable<void> relay_behind_pings(const Candidate& candidate);
     boost::asio::awaitable<void> cut(const Candidate& candidate, const ReadStatus& status);
     void note_error_event(const Provider& provider);
+
+    boost::asio::awaitable<void> break_answer(bool stream, std::string_view before, wire::LocalError error);
+    std::string event_of_answer(unsigned status, std::string_view body);
+
+    // coalesce.cpp
+    boost::asio::awaitable<bool> answered_by_another();
+    bool is_shared() const;
+    void begin_call(const wire::ResponseHead& upstream, const wire::BodyFraming& body);
+    void append_to_call(Chunk chunk);
+    void end_call(AnswerEnd how);
+    void end_call_with(const wire::LocalError& error);
+    void share_whole(const wire::ResponseHead& head, std::string_view body);
+    boost::asio::awaitable<ErrorCode> forward_to_all(std::string_view head, std::size_t bytes, bool last);
+    boost::asio::awaitable<ErrorCode> keep_pace();
+    void cut_off();
+    LocalFailure too_slow() const;
+    void lose_client();
+    void on_client_gone();
+    void on_deserted();
+
+    // read_call.cpp
+    boost::asio::awaitable<Reading> read_call(CallReader& reader);
+    boost::asio::awaitable<Reading> read_call_through(CallReader& reader);
+    void show(Shown& shown, const std::shared_ptr<const AnswerHead>& answer);
+    void begin_showing(Shown& shown, std::uint64_t length);
+    boost::asio::awaitable<void> show_chunks(Shown& shown, std::span<const Chunk> chunks, const AnswerEnd* end);
+    boost::asio::awaitable<void> show_bytes(
+        std::span<const boost::asio::const_buffer> buffers, std::size_t body_bytes
+    );
+    boost::asio::awaitable<void> show_whole(Shown& shown, const AnswerFilter::Step& step);
+    boost::asio::awaitable<void> fail_reader(const Shown& shown, LocalFailure failure);
+    LocalFailure lost_maker() const;
 
     // reply.cpp
     boost::asio::awaitable<void> fail(LocalFailure failure);
@@ -203,8 +252,9 @@ class Exchange {
     boost::asio::awaitable<void> serve_page();
     boost::asio::awaitable<void> relay_to_control_plane();
 
-    void on_client_gone();
-    bool over() const { return client_gone_ || ending_; }
+    // Nobody waits for the answer any more.
+    bool deserted() const { return client_gone_ && !goes_on_; }
+    bool over() const { return deserted() || ending_; }
     // Counting tokens says nothing about the health of inference, and leaves no prompt cache.
     bool is_inference() const { return operation_ != Operation::kCountTokens; }
     const Settings& settings() const { return snapshot_->settings; }
@@ -248,6 +298,10 @@ class Exchange {
     const Provider* counted_ = nullptr;   // counted in the provider's in_flight gauge
     const Provider* at_ = nullptr;        // counted in the provider's attempts_in_flight gauge
     UpstreamStream* active_ = nullptr;    // what a leaving client aborts
+    std::optional<OwnCall> own_;          // what others may read of this request's call
+    CallReader* reader_ = nullptr;        // of another one's, while it is read
+    bool goes_on_ = false;                // the client has gone, and others read
+    bool committed_ = false;              // the answer was judged good when its relay began
     wire::SseSplitter events_;
     std::size_t events_scanned_ = 0;
     wire::convert::OpenaiAnswer chunk_;  // scratch memory

@@ -15,6 +15,7 @@ void Exchange::finish() {
     bool told = record_.outcome == Outcome::kStreamBroken || record_.outcome == Outcome::kShutdown ||
                 record_.outcome == Outcome::kInternalError;
     if (client_gone_ && !told) record_.outcome = Outcome::kDownstreamDisconnect;
+    if (own_) record_.readers = own_->joined();
     record_.duration_ms = elapsed_ms(began_, steady_now());
     if (!turns_.empty() && turns_.back().fate == CandidateFate::kUnderWay) {
         end_turn(CandidateFate::kBrokenOff);

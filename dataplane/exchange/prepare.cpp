@@ -157,13 +157,20 @@ void Exchange::prefer_thinking(Plan& plan) {
 
 // Null when the answer goes through as it comes.
 std::unique_ptr<AnswerFilter> Exchange::answer_filter(const Provider& provider) {
-    AnswerConversion conversion;
-    conversion.from = wire::format_of(provider);
-    conversion.to = format_;
-    if (conversion.from == wire::Format::kAnthropic && conversion.to == wire::Format::kAnthropic) {
+    wire::Format from = wire::format_of(provider);
+    if (from == wire::Format::kAnthropic && format_ == wire::Format::kAnthropic) {
         if (provider.signature_mark.empty()) return nullptr;
         return std::make_unique<MarkedAnswer>(worker_.json_reader, provider.signature_mark);
     }
+    AnswerConversion conversion = conversion_for_client();
+    conversion.from = from;
+    return std::make_unique<ConvertedAnswer>(worker_.json_reader, std::move(conversion));
+}
+
+// To what the client asked for.
+AnswerConversion Exchange::conversion_for_client() const {
+    AnswerConversion conversion;
+    conversion.to = format_;
     conversion.stream = fields_.stream;
     conversion.to_anthropic.message_id = "msg_" + record_.request_id;
     conversion.to_anthropic.model = fields_.model;
@@ -174,7 +181,7 @@ std::unique_ptr<AnswerFilter> Exchange::answer_filter(const Provider& provider) 
     conversion.to_openai.created = static_cast<std::uint64_t>(record_.at / 1000);
     conversion.to_openai.include_usage = outgoing_.include_usage;
     conversion.to_openai.request_id = record_.request_id;
-    return std::make_unique<ConvertedAnswer>(worker_.json_reader, std::move(conversion));
+    return conversion;
 }
 
 }  // namespace balancer::dataplane

@@ -35,7 +35,8 @@ Exchange::Refusal Exchange::too_large(std::uint64_t limit) const {
 Exchange::Refusal Exchange::admit(std::uint64_t bytes) {
     std::uint64_t share = settings().body_memory_bytes / worker_.process.workers;
     // One body alone is always admitted, however small the share is.
-    if (worker_.body_memory > body_admitted_ && worker_.body_memory + bytes > share) {
+    std::uint64_t held = worker_.body_memory + worker_.calls.chunk_bytes();
+    if (worker_.body_memory > body_admitted_ && held + bytes > share) {
         return overloaded(
             503, "BODY_MEMORY", "The balancer holds as many request bodies as limits.body_memory_bytes allows."
         );

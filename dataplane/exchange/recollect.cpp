@@ -52,6 +52,7 @@ std::string_view Exchange::phase() const {
     if (over_) return {};
     if (operation_ == Operation::kManagement) return "waits for the control plane's answer";
     if (!body_read_) return "its body is being read";
+    if (reader_ != nullptr) return head_sent_ ? "reads an identical request's answer" : "waits for an identical request's answer";
     if (turns_.empty()) return "is being looked at";
     if (turns_.back().fate != CandidateFate::kUnderWay) return "waits for its turn at a provider";
     if (response_ && response_->saw_bytes() && good_so_far_) return "its answer is being relayed";
@@ -143,6 +144,8 @@ void Exchange::recollect(RequestRecord& into) const {
     assign_cut(into.pinned_provider, fields_.provider ? std::string_view(*fields_.provider) : std::string_view());
     assign_cut(into.provider, record_.provider);
     assign_cut(into.upstream_request_id, record_.upstream_request_id);
+    assign_cut(into.coalesced_with, record_.coalesced_with);
+    into.readers = own_ ? own_->joined() : record_.readers;
     assign_list(into.routes, routes_, RequestRecord::kCandidatesMax, [](const Route* route) {
         return std::string_view(route->pattern.text());
     });

@@ -54,6 +54,7 @@ wire::BodyFraming Exchange::begin_relay(const Candidate& candidate, std::string&
         wire::append_relayed_head(head, upstream, body, own_headers());
     }
     record_.provider = candidate.provider->name;
+    begin_call(upstream, body);
     note_upstream_id(upstream);
     record_.first_byte_ms = elapsed_ms(began_, steady_now());
     record_.outcome = upstream.status >= 400 ? Outcome::kUpstreamError : Outcome::kOk;
@@ -79,6 +80,8 @@ std::size_t Exchange::whole_events() {
 
 // Writes head (may be empty), the first `bytes` of the held body with their framing, and the body's end if `last`.
 net::awaitable<ErrorCode> Exchange::forward(std::string_view head, std::size_t bytes, bool last) {
+    if (is_shared()) co_return co_await forward_to_all(head, bytes, last);
+    if (client_gone_) co_return ErrorCode();
     std::array<net::const_buffer, 4> buffers;
     std::size_t count = 0;
     if (!head.empty()) buffers[count++] = net::const_buffer(head.data(), head.size());
@@ -105,6 +108,7 @@ net::awaitable<ErrorCode> Exchange::forward(std::string_view head, std::size_t b
 
 net::awaitable<void> Exchange::relay(const Candidate& candidate) {
     bool stream = wire::is_event_stream(response_->head());
+    committed_ = good_so_far_;
     counted_ = candidate.provider;
     worker_.metrics.provider(counted_->slot).in_flight.add();
     if (told_) co_return co_await relay_error(candidate);
@@ -126,8 +130,8 @@ net::awaitable<void> Exchange::relay(const Candidate& candidate) {
         close_after_ = close_after_ || broken;
         ErrorCode failed = co_await forward(head, bytes, last && !was_cut && !broken);
         head.clear();
-        if (failed || client_gone_) {
-            client_gone_ = true;
+        if (failed) lose_client();
+        if (deserted()) {
             record_.outcome = Outcome::kDownstreamDisconnect;
             co_return;
         }
@@ -138,18 +142,19 @@ net::awaitable<void> Exchange::relay(const Candidate& candidate) {
         }
         if (last || broken) break;
         ReadStatus status = co_await response_->read_more();
-        if (client_gone_) {
+        if (deserted()) {
             record_.outcome = Outcome::kDownstreamDisconnect;
             co_return;
         }
         if (status.kind == ReadStatus::Kind::kFailed && (saw_message_stop_ || saw_error_event_)) {
             // The whole answer is here, or all that comes of it; only the transfer's end is missing.
             ErrorCode unsent = co_await forward({}, 0, true);
-            if (unsent) client_gone_ = true;
+            if (unsent) lose_client();
             break;
         }
         if (status.kind == ReadStatus::Kind::kFailed) co_return co_await cut(candidate, status);
     }
+    end_call({});
     if (framing.framing == Framing::kUntilClose) close_after_ = true;
 }
 
@@ -157,25 +162,27 @@ net::awaitable<void> Exchange::relay(const Candidate& candidate) {
 net::awaitable<void> Exchange::relay_behind_pings(const Candidate& candidate) {
     const wire::ResponseHead& head = response_->head();
     note_error_answer(candidate);
-    std::string_view body = response_->body();
-    if (response_->complete() && wire::is_error_object(body) && wire::is_whole_json(body)) {
-        co_return co_await end_with(wire::error_event_of(format_, body));
-    }
+    std::string event = event_of_answer(head.status, response_->body());
+    if (response_->complete()) share_whole(head, response_->body());
+    co_await end_with(std::move(event));
+}
+
+std::string Exchange::event_of_answer(unsigned status, std::string_view body) {
+    if (wire::is_error_object(body) && wire::is_whole_json(body)) return wire::error_event_of(format_, body);
     wire::LocalError error;
     error.type = "api_error";
     error.message = fmt::format(
         "Provider {} answered {} with {} bytes that are neither an event stream nor an error of the API.",
-        candidate.provider->name,
-        head.status,
+        record_.provider,
+        status,
         body.size()
     );
-    co_await end_with(wire::error_event(format_, error, record_.request_id));
+    return wire::error_event(format_, error, record_.request_id);
 }
 
 // The provider's error in the client's format, with the status that it has there: nothing has gone out yet but pings.
 net::awaitable<void> Exchange::relay_error(const Candidate& candidate) {
     note_error_answer(candidate);
-    if (head_sent_) co_return co_await end_with(wire::error_event(format_, *told_, record_.request_id));
     wire::ResponseHead head = response_->head();
     head.status = wire::status_of(format_, *told_);
     wire::set_field(head.fields, "content-type", "application/json");
@@ -183,6 +190,9 @@ net::awaitable<void> Exchange::relay_error(const Candidate& candidate) {
         return wire::equals_lower(field.name, "content-encoding");  // of the provider's bytes
     });
     std::string body = wire::error_json(format_, *told_, record_.request_id);
+    share_whole(head, body);
+    if (head_sent_) co_return co_await end_with(wire::error_event(format_, *told_, record_.request_id));
+    if (client_gone_) co_return;
     std::string out;
     wire::append_relayed_head(out, head, {Framing::kLength, body.size()}, own_headers());
     out.append(body);
@@ -244,7 +254,16 @@ net::awaitable<void> Exchange::cut(const Candidate& candidate, const ReadStatus&
             status.detail
         );
     }
-    if (!wire::is_event_stream(response_->head())) {
+    end_call_with(error);
+    if (client_gone_) co_return;
+    co_await break_answer(wire::is_event_stream(response_->head()), {}, std::move(error));
+}
+
+// Of an answer that has begun to go out: an error event and no clean end; or just an end before its length does. `before` goes
+// out first.
+net::awaitable<void> Exchange::break_answer(bool stream, std::string_view before, wire::LocalError error) {
+    close_after_ = true;
+    if (!stream) {
         // Where the connection's end is the body's end, a clean one would say that this is all of it.
         if (until_close_out_) client_.break_off();
         co_return;
@@ -252,8 +271,9 @@ net::awaitable<void> Exchange::cut(const Candidate& candidate, const ReadStatus&
     error.type = wire::kSendAgain;
     std::string event = wire::error_event(format_, error, record_.request_id);
     if (chunked_out_) event = fmt::format("{:x}\r\n{}\r\n", event.size(), event);
+    event.insert(0, before);
     ErrorCode failed = co_await client_.write(event);
-    if (failed) client_gone_ = true;
+    if (failed) lose_client();
 }
 
 }  // namespace balancer::dataplane

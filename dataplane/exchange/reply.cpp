@@ -32,7 +32,7 @@ LocalFailure overloaded(unsigned status, std::string code, std::string message) 
 }
 
 wire::OwnHeaders Exchange::own_headers() const {
-    return {record_.request_id, record_.provider, wants_close()};
+    return {record_.request_id, record_.provider, wants_close(), record_.coalesced_with};
 }
 
 net::awaitable<void> Exchange::reply(
@@ -56,6 +56,7 @@ net::awaitable<void> Exchange::reply(
 net::awaitable<void> Exchange::fail(LocalFailure failure) {
     record_.outcome = failure.outcome;
     said_ = failure.error.message;
+    end_call_with(failure.error);
     if (failure.outcome == Outcome::kNoHealthyUpstream || failure.outcome == Outcome::kRetryBudget) {
         log_failure(failure.error.message);
     }
@@ -63,10 +64,14 @@ net::awaitable<void> Exchange::fail(LocalFailure failure) {
         if (failure.error.retry) failure.error.type = wire::kSendAgain;
         co_return co_await end_with(wire::error_event(format_, failure.error, record_.request_id));
     }
+    if (client_gone_) co_return;
     record_.status = wire::status_of(format_, failure.error);
     record_.provider.clear();
     std::string out = wire::error_reply(
-        format_, failure.error, {record_.request_id, {}, wants_close()}, head_.method == "HEAD"
+        format_,
+        failure.error,
+        {record_.request_id, {}, wants_close(), record_.coalesced_with},
+        head_.method == "HEAD"
     );
     head_sent_ = true;
     ErrorCode failed = co_await client_.write(out);
@@ -75,6 +80,7 @@ net::awaitable<void> Exchange::fail(LocalFailure failure) {
 
 // The status is gone: pings have been sent. A well-formed error event, and a clean end behind it.
 net::awaitable<void> Exchange::end_with(std::string event) {
+    if (client_gone_) co_return;
     if (chunked_out_) event = fmt::format("{:x}\r\n{}\r\n{}", event.size(), event, wire::kLastChunk);
     close_after_ = close_after_ || !chunked_out_;
     ErrorCode failed = co_await client_.write(event);
@@ -175,7 +181,7 @@ void Exchange::on_silence() {
     } else {
         out.append(ping);
     }
-    client_.write_behind(std::move(out));
+    client_.write_behind({std::move(out)});
     worker_.metrics.pings_sent.add();
     silence_.arm(steady_now() + interval);
 }

@@ -86,6 +86,8 @@ void AccessLog::append(const AccessRecord& record) {
     text(out, "client_key", record.client_key);
     text(out, "session", record.session);
     text(out, "upstream_request_id", record.upstream_request_id);
+    text(out, "coalesced_with", record.coalesced_with);
+    if (record.readers > 0) number(out, "readers", record.readers);
     text(out, "counted_with", record.counted_with);
     if (!record.conversion.empty()) {
         out.append(",\"conversion\":[");

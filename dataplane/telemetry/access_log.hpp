@@ -30,6 +30,8 @@ struct AccessRecord {
     std::string provider;        // that answered
     std::vector<wire::AttemptNote> failed_attempts;
     std::string upstream_request_id;
+    std::string coalesced_with;  // the request from whose upstream call it was answered; empty: its own
+    std::uint32_t readers = 0;   // others that were answered from its call
     std::string_view counted_with;  // the encoding of a count of our own
     std::vector<std::string> conversion;  // what a conversion dropped or changed: "top_k: dropped"
     std::uint64_t bytes_in = 0;

@@ -104,6 +104,25 @@ void expose_traffic(Families& out, const Exposition& source) {
     );
     gauge("upstream_connections_idle", "Pooled connections.", [](auto& w) { return w.pool_idle.get(); });
     gauge("body_memory_bytes", "Request bodies held.", [](auto& w) { return w.body_memory.get(); });
+    counter("coalesced_requests_total", "Requests that read an identical one's upstream call.", [](auto& w) {
+        return w.coalesced.get();
+    });
+    gauge("coalesced_requests", "Those of them that are under way.", [](auto& w) { return w.coalesced_now.get(); });
+    counter("coalesced_bytes_total", "Answer body bytes that went to them.", [](auto& w) {
+        return w.coalesced_bytes.get();
+    });
+    counter("coalesced_input_tokens_total", "Input tokens of those answers, as their provider counted them.", [](auto& w) {
+        return w.coalesced_input_tokens.get();
+    });
+    counter("coalesced_output_tokens_total", "Output tokens of those answers, as their provider counted them.", [](auto& w) {
+        return w.coalesced_output_tokens.get();
+    });
+    gauge("calls", "Upstream calls that an identical request can join, on each worker that knows them.", [](auto& w) {
+        return w.calls.get();
+    });
+    gauge("call_memory_bytes", "Answers held for those who read them or may come.", [](auto& w) {
+        return w.call_memory.get();
+    });
     gauge("buffer_bytes", "Buffers in use.", [](auto& w) { return w.buffers_out.get(); });
     counter(
         "access_lines_lost_total", "Access records that could not be written.", [](auto& w) { return w.access_lines_lost.get(); }

@@ -87,6 +87,13 @@ struct WorkerMetrics {
     Counter body_memory;
     Counter buffers_out;
     Counter access_lines_lost;
+    Counter coalesced;         // requests that read another one's call
+    Counter coalesced_now;     // those of them that are under way
+    Counter coalesced_bytes;   // of answers, that went to them
+    Counter coalesced_input_tokens;
+    Counter coalesced_output_tokens;
+    Counter calls;             // that can be joined
+    Counter call_memory;       // bytes of answers kept for readers
     std::array<Counter, 3> counted_locally;  // counts of tokens, by tokens::EncodingName
 
     // Made on first use by the worker.

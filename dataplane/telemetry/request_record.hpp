@@ -70,6 +70,8 @@ struct RequestRecord {
     std::string pinned_provider;
     std::string provider;
     std::string upstream_request_id;
+    std::string coalesced_with;  // the request from whose upstream call it was answered; empty: its own
+    std::uint32_t readers = 0;   // others that were answered from its call
     std::vector<std::string> routes;
     std::vector<CandidateRecord> candidates;
     std::size_t candidates_left_out = 0;

@@ -18,7 +18,7 @@ void append_status_line(std::string& out, unsigned status) {
 // Said by append_own: a provider that is a balancer too says the same of its own.
 bool is_ours(std::string_view name) {
     return equals_lower(name, "content-length") || equals_lower(name, "x-provider-used") ||
-           equals_lower(name, "x-balancer-request-id");
+           equals_lower(name, "x-balancer-request-id") || equals_lower(name, "x-balancer-coalesced");
 }
 
 void append_own(std::string& out, const BodyFraming& body, const OwnHeaders& own) {
@@ -30,6 +30,9 @@ void append_own(std::string& out, const BodyFraming& body, const OwnHeaders& own
     out.append("x-balancer-request-id: ").append(own.request_id).append("\r\n");
     if (!own.provider.empty()) {
         out.append("x-provider-used: ").append(own.provider).append("\r\n");
+    }
+    if (!own.coalesced.empty()) {
+        out.append("x-balancer-coalesced: ").append(own.coalesced).append("\r\n");
     }
     out.append(own.close ? "connection: close\r\n" : "connection: keep-alive\r\n");
 }

@@ -15,6 +15,7 @@ struct OwnHeaders {
     std::string_view request_id;  // x-balancer-request-id
     std::string_view provider;    // x-provider-used; empty: none answered
     bool close = false;           // the connection ends with this answer
+    std::string_view coalesced = {};  // x-balancer-coalesced: the request from whose upstream call this is; empty: its own
 };
 
 // How the body's end is told to the client; kNone: there can be no body (204, 304).

@@ -41,6 +41,10 @@ std::string to_yaml(const ConfigText& config) {
     }
     yaml += "model_routes:\n" + (config.routes.empty() ? "  \"*\":\n" + all : config.routes);
     yaml += "settings:\n  log_file_path: log.jsonl\n  log_level: " + config.log_level + "\n" + config.settings;
+    // Most scenarios send one request again and again.
+    if (config.settings.find("deduplication:") == std::string::npos) {
+        yaml += "  deduplication: {sse_error_cleanup_delay: 0}\n";
+    }
     return yaml;
 }
 

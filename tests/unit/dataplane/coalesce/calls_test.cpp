@@ -117,7 +117,7 @@ TEST_F(CallsTest, BothWorkersReadOneCall) {
     auto third = join(here_, local);
     EXPECT_EQ(there_.mirrors(), 1U);
     own->append(chunk("two"));
-    own->end_whole();
+    own->end({});
     run();
     for (const Got* got : {&early, &late, &local}) {
         EXPECT_EQ(got->bytes, "one two");
@@ -168,7 +168,7 @@ TEST_F(CallsTest, ALocalReaderKeepsTheCallToo) {
     EXPECT_TRUE(own->go_on_without_client([&] { deserted = true; }));
     own->begin(head());
     own->append(chunk("all"));
-    own->end_whole();
+    own->end({});
     run();
     EXPECT_EQ(got.bytes, "all");
     reader.reset();
@@ -181,7 +181,7 @@ TEST_F(CallsTest, AFailureIsKeptForAWhile) {
     Got first;
     auto reader = join(there_, first);
     SteadyTime until = steady_now() + std::chrono::hours(1);
-    own->end_failed(lost(), until);
+    own->end({AnswerEnd::Kind::kFailed, lost()}, until);
     own.reset();
     run();
     ASSERT_TRUE(first.end);
@@ -205,7 +205,7 @@ TEST_F(CallsTest, AFailureIsKeptForAWhile) {
 
 TEST_F(CallsTest, WithoutADelayAFailureIsOver) {
     auto own = make(here_);
-    own->end_failed(lost(), SteadyTime{});
+    own->end({AnswerEnd::Kind::kFailed, lost()});
     expect_nothing_left();
 }
 
@@ -216,7 +216,7 @@ TEST_F(CallsTest, WhoJoinsWhatHasJustEndedStartsAfresh) {
     Got got;
     auto reader = read(there_, contexts_[1], found.call, got);
     own->begin(head());
-    own->end_whole();
+    own->end({});
     run();
     ASSERT_TRUE(got.end);
     EXPECT_EQ(got.end->kind, AnswerEnd::Kind::kGone);
@@ -249,7 +249,7 @@ TEST_F(CallsTest, SignaturesThatTheTableCannotTellApartShareNothing) {
     run();
     ASSERT_TRUE(got.end);
     EXPECT_EQ(got.end->kind, AnswerEnd::Kind::kGone);
-    own->end_whole();
+    own->end({});
     reader.reset();
     found.call.reset();
     expect_nothing_left();
@@ -329,7 +329,7 @@ class CallsOnThreads : public testing::Test {
             }
         }
         if (deserted) co_return;
-        own.end_whole();
+        own.end({});
     }
 
     static net::awaitable<void> client(Worker& worker) {
