@@ -98,6 +98,9 @@ int run(
         ->required()
         ->type_name("");
     add_oauth(app, request);
+    add_command(
+        app, "requests", "What is under way: its age, its provider, and who reads the answer", request, list_requests
+    );
     add_events(app, request);
     add_keys(app, request);
     add_config(app, request);

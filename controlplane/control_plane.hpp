@@ -99,6 +99,9 @@ class ControlPlane {
     // seconds or so.
     using ExplainDone = std::function<void(Result<v1::ExplainRequestResponse>)>;
     void explain_request(const v1::ExplainRequestRequest& request, ExplainDone done);
+    // The same for all that is under way, oldest first.
+    using RequestsDone = std::function<void(Result<v1::ListRequestsResponse>)>;
+    void list_requests(const v1::ListRequestsRequest& request, RequestsDone done);
 
     // The keys of the sealed store (control_plane_keys.cpp): by id, never themselves.
     Result<v1::ListSealingKeysResponse> list_sealing_keys() const;

@@ -1,4 +1,4 @@
-// `balancerctl explain`: what became of one request.
+// `balancerctl explain` and `requests`: what became of one request, and what is under way.
 #include <algorithm>
 
 #include "controlplane/control_plane.hpp"
@@ -24,10 +24,29 @@ void ControlPlane::explain_request(const v1::ExplainRequestRequest& request, Exp
             "request_id of the access log, and looks like bal_0123456789abcdef"
         ));
     }
-    Result<void> asked = publisher_.registry().look_up(
-        request.request_id(),
-        [done](v1::ExplainRequestResponse response) { done(std::move(response)); }
-    );
+    v1::Lookup what;
+    what.set_request_id(request.request_id());
+    Result<void> asked = publisher_.registry().look_up(std::move(what), [done](v1::ListRequestsResponse found) {
+        v1::ExplainRequestResponse response;
+        *response.mutable_head() = std::move(*found.mutable_head());
+        response.mutable_records()->Swap(found.mutable_records());
+        response.mutable_asked()->Swap(found.mutable_asked());
+        done(std::move(response));
+    });
+    if (!asked) done(asked.error());
+}
+
+void ControlPlane::list_requests(const v1::ListRequestsRequest&, RequestsDone done) {
+    v1::Lookup what;
+    what.set_in_flight(true);
+    Result<void> asked = publisher_.registry().look_up(std::move(what), [done](v1::ListRequestsResponse found) {
+        std::stable_sort(
+            found.mutable_records()->pointer_begin(),
+            found.mutable_records()->pointer_end(),
+            [](const v1::RequestRecord* a, const v1::RequestRecord* b) { return a->at_ms() < b->at_ms(); }
+        );
+        done(std::move(found));
+    });
     if (!asked) done(asked.error());
 }
 

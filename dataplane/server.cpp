@@ -65,7 +65,10 @@ Server::Server(ServerOptions options, Log& log)
     callbacks.in_flight_at = [this] { return in_flight_at(); };
     callbacks.ready = [this] { return ready(); };
     callbacks.find_request = [this](std::string id, std::function<void(RequestsFound)> done) {
-        find_request(id, std::move(done));
+        ask_workers([&id](Worker& worker, FoundDone part) { worker.find_request(id, std::move(part)); }, std::move(done));
+    };
+    callbacks.list_requests = [this](FoundDone done) {
+        ask_workers([](Worker& worker, FoundDone part) { worker.list_requests(std::move(part)); }, std::move(done));
     };
     control_ = std::make_unique<Control>(options_.control, std::move(callbacks), log_);
     process_.report = [this](AttemptOutcome outcome) { control_->report(std::move(outcome)); };
@@ -117,7 +120,7 @@ void Server::stop(Milliseconds grace) {
 }
 
 // Asks every worker; the last one to answer says it all.
-void Server::find_request(const std::string& id, std::function<void(RequestsFound)> done) {
+void Server::ask_workers(const std::function<void(Worker&, FoundDone)>& ask, FoundDone done) {
     struct Gathered {
         std::mutex mutex;
         RequestsFound found;
@@ -126,12 +129,13 @@ void Server::find_request(const std::string& id, std::function<void(RequestsFoun
     auto gathered = std::make_shared<Gathered>();
     gathered->missing = workers_.size();
     for (auto& worker : workers_) {
-        worker->find_request(id, [gathered, done](RequestsFound part) {
+        ask(*worker, [gathered, done](RequestsFound part) {
             std::lock_guard lock(gathered->mutex);
             RequestsFound& all = gathered->found;
             for (RequestRecord& record : part.records) all.records.push_back(std::move(record));
             all.plain_since = std::max(all.plain_since, part.plain_since);
             all.troubled_since = std::max(all.troubled_since, part.troubled_since);
+            all.left_out += part.left_out;
             if (--gathered->missing == 0) done(std::move(all));
         });
     }

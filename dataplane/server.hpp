@@ -49,7 +49,8 @@ class Server {
     std::uint32_t in_flight() const;
     std::vector<std::pair<std::string, std::uint32_t>> in_flight_at() const;
 
-    void find_request(const std::string& id, std::function<void(RequestsFound)> done);
+    using FoundDone = std::function<void(RequestsFound)>;
+    void ask_workers(const std::function<void(Worker&, FoundDone)>& ask, FoundDone done);
 
     Result<std::string> listen(const std::string& address);
     void listen_where_configured();

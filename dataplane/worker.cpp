@@ -1,9 +1,11 @@
 #include "dataplane/worker.hpp"
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 
 #include "base/net.hpp"
 #include "dataplane/downstream/connection.hpp"
+#include "dataplane/exchange/exchange.hpp"
 
 namespace balancer::dataplane {
 
@@ -87,6 +89,33 @@ void Worker::find_request(std::string id, std::function<void(RequestsFound)> don
             if (connection->recollect(id, record)) found.records.push_back(std::move(record));
         }
         state_.recent.find(id, found);
+        done(std::move(found));
+    });
+}
+
+void Worker::list_requests(std::function<void(RequestsFound)> done) {
+    net::post(context_, [this, done = std::move(done)] {
+        std::vector<const Exchange*> running;
+        for (const Connection* connection : connections_) {
+            if (connection->exchange() != nullptr) running.push_back(connection->exchange());
+        }
+        RequestsFound found;
+        std::size_t shown = std::min(running.size(), RequestsFound::kListedMax);
+        found.left_out = running.size() - shown;
+        std::partial_sort(
+            running.begin(),
+            running.begin() + static_cast<std::ptrdiff_t>(shown),
+            running.end(),
+            [](const Exchange* a, const Exchange* b) { return a->arrived() < b->arrived(); }
+        );
+        found.records.resize(shown);
+        for (std::size_t i = 0; i < shown; ++i) {
+            RequestRecord& record = found.records[i];
+            running[i]->recollect(record);
+            record.candidates.clear();
+            record.routes.clear();
+            record.conversion.clear();
+        }
         done(std::move(found));
     });
 }

@@ -37,6 +37,9 @@ class Worker {
     // runs on the worker's thread; never when the worker has ended.
     void find_request(std::string id, std::function<void(RequestsFound)> done);
 
+    // The same of the oldest requests that are under way, without their candidates.
+    void list_requests(std::function<void(RequestsFound)> done);
+
     // Accepts what is queued and then no more, ends idle connections, lets running exchanges end; those left at `until` end with an
     // error. The thread ends then.
     void stop(SteadyTime until);

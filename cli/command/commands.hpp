@@ -66,6 +66,9 @@ int oauth_logout(Session& session, const AccountFlags& flags);
 // The tokens of the original program, out of this desktop's keyring.
 int oauth_import(Session& session, const AccountFlags& flags);
 
+// What is under way. kDegraded when some data planes could not be asked.
+int list_requests(Session& session);
+
 int watch_events(Session& session, const EventsWanted& wanted);
 
 // `file` empty: the control plane's own. kFailed when there are problems.

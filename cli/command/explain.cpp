@@ -61,6 +61,12 @@ void print_facts(Session& session, const v1::RequestRecord& record, const v1::Ve
     if (!record.upstream_request_id().empty()) {
         table.add({"provider's id", record.upstream_request_id()});
     }
+    if (!record.coalesced_with().empty()) {
+        table.add({"shared", "answered from the call of " + record.coalesced_with() + ", an identical request"});
+    }
+    if (record.readers() > 0) {
+        table.add({"shared", fmt::format("{} other requests were answered from its call", record.readers())});
+    }
     if (record.conversion_size() > 0) {
         table.add({"converted", fmt::format("{}", fmt::join(record.conversion(), "; "))});
     }

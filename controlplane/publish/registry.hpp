@@ -67,11 +67,11 @@ class Publisher::Registry {
     // Says goodbye to everyone and refuses who comes later.
     void shutdown();
 
-    // Asks every data plane that is connected what it remembers of this request; `done` is called
-    // once, when all have answered, or after lookup_max with those that have (registry_lookups.cpp).
-    // An error when too many ask at once.
-    using LookupDone = std::function<void(v1::ExplainRequestResponse)>;
-    Result<void> look_up(const std::string& request_id, LookupDone done);
+    // Asks every data plane that is connected what it remembers of a request, or is at; `what` needs no
+    // nonce. `done` is called once, when all have answered, or after lookup_max with those that have
+    // (registry_lookups.cpp). An error when too many ask at once.
+    using LookupDone = std::function<void(v1::ListRequestsResponse)>;
+    Result<void> look_up(v1::Lookup what, LookupDone done);
 
     std::vector<v1::DataPlaneView> rows() const;
     std::vector<Member> members() const;
@@ -102,6 +102,7 @@ class Publisher::Registry {
     struct Lookup {
         std::map<std::string, v1::AskedDataPlane> asked;  // by dp_id
         std::vector<v1::RequestRecord> records;
+        std::uint32_t left_out = 0;
         std::set<std::string> missing;  // who has been asked and has not answered
         LookupDone done;
         std::unique_ptr<boost::asio::steady_timer> timer;

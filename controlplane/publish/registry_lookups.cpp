@@ -1,4 +1,4 @@
-// Asking the data planes about one request. They keep what they know; nothing of it is kept here.
+// Asking the data planes about requests. They keep what they know; nothing of it is kept here.
 #include <fmt/format.h>
 
 #include <utility>
@@ -7,11 +7,12 @@
 
 namespace balancer::controlplane {
 
-Result<void> Publisher::Registry::look_up(const std::string& request_id, LookupDone done) {
+Result<void> Publisher::Registry::look_up(v1::Lookup what, LookupDone done) {
     if (lookups_.size() >= kLookupsMax) {
         return invalid(fmt::format("{} such questions are open already: ask again later", kLookupsMax));
     }
     std::uint64_t nonce = ++last_lookup_;
+    what.set_nonce(nonce);
     Lookup& lookup = lookups_[nonce];
     lookup.done = std::move(done);
     // Those that have gone may be the very ones: who asks must know that nobody could ask them.
@@ -24,7 +25,7 @@ Result<void> Publisher::Registry::look_up(const std::string& request_id, LookupD
         const Roster::Row* row = roster_.find(subscription.dp_id());
         if (row == nullptr || row->subscription != id) continue;
         v1::AskedDataPlane& asked = lookup.asked[subscription.dp_id()];
-        subscription.look_up(nonce, request_id);
+        subscription.look_up(what);
         lookup.missing.insert(subscription.dp_id());
         asked.set_why_not(fmt::format("no answer within {} ms", times_.lookup_max.count()));
     }
@@ -51,6 +52,7 @@ bool Publisher::Registry::looked_up(const std::string& dp_id, const v1::LookupAn
         record.set_dp_id(dp_id);
         lookup.records.push_back(std::move(record));
     }
+    lookup.left_out += answer.left_out();
     if (lookup.missing.empty()) finish_lookup(answer.nonce());
     return true;
 }
@@ -71,7 +73,8 @@ void Publisher::Registry::finish_lookup(std::uint64_t nonce) {
     if (found == lookups_.end()) return;
     Lookup lookup = std::move(found->second);
     lookups_.erase(found);
-    v1::ExplainRequestResponse response;
+    v1::ListRequestsResponse response;
+    response.set_left_out(lookup.left_out);
     *response.mutable_head() = head_.version;
     for (v1::RequestRecord& record : lookup.records) *response.add_records() = std::move(record);
     for (auto& [dp_id, asked] : lookup.asked) *response.add_asked() = std::move(asked);

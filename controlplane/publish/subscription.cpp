@@ -108,10 +108,9 @@ void Subscription::ping(v1::Ping ping) {
     stream_->send(std::move(message));
 }
 
-void Subscription::look_up(std::uint64_t nonce, const std::string& request_id) {
+void Subscription::look_up(v1::Lookup lookup) {
     v1::SyncResponse message;
-    message.mutable_lookup()->set_nonce(nonce);
-    message.mutable_lookup()->set_request_id(request_id);
+    *message.mutable_lookup() = std::move(lookup);
     stream_->send(std::move(message));
 }
 

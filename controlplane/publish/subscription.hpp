@@ -50,7 +50,7 @@ class Subscription {
 
     // Queues behind what is unread, as right after an Update. Questions are few (Registry::kLookupsMax
     // at once, each for lookup_max), and who reads nothing is let go after ack_max or silence_max.
-    void look_up(std::uint64_t nonce, const std::string& request_id);
+    void look_up(v1::Lookup lookup);
     void goaway(v1::Goaway::Reason reason, Milliseconds retry_after, std::string detail);
 
     const std::string& dp_id() const { return dp_id_; }

@@ -119,6 +119,11 @@ class AdminService final : public v1::Admin::CallbackService {
         const v1::ExplainRequestRequest* request,
         v1::ExplainRequestResponse* response
     ) override;
+    grpc::ServerUnaryReactor* ListRequests(
+        grpc::CallbackServerContext* context,
+        const v1::ListRequestsRequest* request,
+        v1::ListRequestsResponse* response
+    ) override;
 
     // admin_service_keys.cpp
     grpc::ServerUnaryReactor* ListSealingKeys(

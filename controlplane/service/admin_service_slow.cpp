@@ -39,4 +39,21 @@ grpc::ServerUnaryReactor* AdminService::ExplainRequest(
     );
 }
 
+grpc::ServerUnaryReactor* AdminService::ListRequests(
+    grpc::CallbackServerContext* context,
+    const v1::ListRequestsRequest* request,
+    v1::ListRequestsResponse* response
+) {
+    Call call{"ListRequests", {}, {}, false};
+    return serve_later(
+        context,
+        std::move(call),
+        *request,
+        response,
+        [this](const v1::ListRequestsRequest& copy, ControlPlane::RequestsDone done) {
+            control_plane_.list_requests(copy, std::move(done));
+        }
+    );
+}
+
 }  // namespace balancer::controlplane

@@ -16,7 +16,8 @@ namespace {
 constexpr std::size_t kNameMax = kNameBytesMax;
 constexpr std::size_t kWordsMax = 1'024;
 constexpr int kErrorsMax = 50;       // of one answer
-constexpr int kRecordsMax = 8;        // of one look-up
+constexpr int kRecordsMax = 500;      // of one look-up
+constexpr int kWholeRecordsMax = 8;   // those behind them are a list's, and tell less
 constexpr int kSignalsMax = 200;      // of one report, as the protocol says
 constexpr int kProvidersMax = 1'024;  // as many as a data plane has slots for
 constexpr std::size_t kDigestBytes = 32;
@@ -139,6 +140,7 @@ void bound(v1::RequestRecord& record) {
              record.mutable_pinned_provider(),
              record.mutable_provider(),
              record.mutable_upstream_request_id(),
+             record.mutable_coalesced_with(),
          }) {
         cut_utf8(*text, kNameMax);
     }
@@ -160,6 +162,13 @@ void bound(v1::SyncRequest& request) {
     if (request.has_lookup_answer()) {
         v1::LookupAnswer& answer = *request.mutable_lookup_answer();
         cut_list(*answer.mutable_records(), kRecordsMax);
+        for (int i = kWholeRecordsMax; i < answer.records_size(); ++i) {
+            v1::RequestRecord& record = *answer.mutable_records(i);
+            record.clear_candidates();
+            record.clear_routes();
+            record.clear_conversion();
+            record.clear_error();
+        }
         for (v1::RequestRecord& record : *answer.mutable_records()) bound(record);
     }
     if (request.has_hello()) bound(*request.mutable_hello());

@@ -331,6 +331,13 @@ UnixMs Control::Impl::now() {
 void Control::Impl::look_up(
     const v1::Lookup& lookup, std::function<void(v1::LookupAnswer)> done
 ) {
+    if (lookup.in_flight()) {
+        if (!callbacks_.list_requests) return;
+        callbacks_.list_requests([loop = loop_, nonce = lookup.nonce(), done = std::move(done)](RequestsFound found) {
+            net::post(*loop, [nonce, done, found = std::move(found)]() mutable { done(to_list(std::move(found), nonce)); });
+        });
+        return;
+    }
     if (!callbacks_.find_request) return;
     callbacks_.find_request(
         lookup.request_id(),

@@ -47,6 +47,8 @@ struct ControlCallbacks {
     // What is known of a request, by its own id or the provider's. `done` runs on any thread, once, or never when the
     // workers have ended. May be empty: nothing is known.
     std::function<void(std::string id, std::function<void(RequestsFound)> done)> find_request;
+    // The same for all that are under way, without what a list has no room for.
+    std::function<void(std::function<void(RequestsFound)> done)> list_requests;
 };
 
 struct ManageAnswer {

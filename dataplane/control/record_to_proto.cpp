@@ -2,6 +2,7 @@
 
 #include <simdjson.h>
 
+#include <algorithm>
 #include <string>
 
 namespace balancer::dataplane {
@@ -72,6 +73,8 @@ v1::RequestRecord to_proto(const RequestRecord& in) {
     out.set_duration_ms(in.duration_ms);
     for (const std::string& note : in.conversion) out.add_conversion(text(note));
     out.set_error(text(in.error));
+    out.set_coalesced_with(text(in.coalesced_with));
+    out.set_readers(in.readers);
     return out;
 }
 
@@ -86,6 +89,23 @@ v1::LookupAnswer to_answer(const RequestsFound& found, std::uint64_t nonce) {
     }
     answer.set_plain_since_ms(found.plain_since);
     answer.set_troubled_since_ms(found.troubled_since);
+    return answer;
+}
+
+v1::LookupAnswer to_list(RequestsFound found, std::uint64_t nonce) {
+    std::sort(found.records.begin(), found.records.end(), [](const RequestRecord& a, const RequestRecord& b) {
+        return a.at < b.at;
+    });
+    v1::LookupAnswer answer;
+    answer.set_nonce(nonce);
+    for (const RequestRecord& record : found.records) {
+        if (static_cast<std::size_t>(answer.records_size()) == RequestsFound::kListedMax) {
+            ++found.left_out;
+            continue;
+        }
+        *answer.add_records() = to_proto(record);
+    }
+    answer.set_left_out(static_cast<std::uint32_t>(found.left_out));
     return answer;
 }
 

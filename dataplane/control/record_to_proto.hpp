@@ -11,4 +11,7 @@ v1::RequestRecord to_proto(const RequestRecord& record);
 // Several workers' findings in one answer; `nonce` is the question's.
 v1::LookupAnswer to_answer(const RequestsFound& found, std::uint64_t nonce);
 
+// The same of requests that are under way: the oldest.
+v1::LookupAnswer to_list(RequestsFound found, std::uint64_t nonce);
+
 }  // namespace balancer::dataplane

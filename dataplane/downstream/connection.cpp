@@ -54,6 +54,8 @@ bool Connection::recollect(std::string_view id, RequestRecord& record) const {
     return true;
 }
 
+const Exchange* Connection::exchange() const { return exchange_ != nullptr && !exchange_->is_over() ? exchange_ : nullptr; }
+
 // A request that cannot be read: answered and the connection closed, since nobody knows where the next one begins.
 net::awaitable<void> Connection::refuse(unsigned status, std::string_view why) {
     wire::LocalError error;

@@ -33,6 +33,9 @@ class Connection {
     // Tells of the exchange that runs, if it has that id.
     bool recollect(std::string_view id, RequestRecord& record) const;
 
+    // The one that runs; null when there is none, or it is over but for its connection.
+    const Exchange* exchange() const;
+
   private:
     enum class Next { kExchange, kClose };
 

@@ -73,6 +73,9 @@ class Exchange {
     // Is it this request that is asked about, and still under way? By its own id or the provider's.
     bool has_id(std::string_view id) const;
 
+    bool is_over() const { return over_; }
+    UnixMs arrived() const { return record_.at; }
+
     // What has become of it so far. Overwrites all of `into`, whose memory is used again.
     void recollect(RequestRecord& into) const;
 

@@ -13,10 +13,13 @@ namespace balancer::dataplane {
 
 // What was found, and how far back one can look.
 struct RequestsFound {
+    static constexpr std::size_t kListedMax = 500;  // of those that are under way
+
     std::vector<RequestRecord> records;
     // From when on every request is remembered: those without trouble, and those with some.
     UnixMs plain_since = 0;
     UnixMs troubled_since = 0;
+    std::size_t left_out = 0;  // more than fit
 };
 
 // Lives on one worker. Two rings, so that a day of plain successes does not push out the failure that somebody asks

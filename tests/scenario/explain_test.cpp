@@ -56,6 +56,40 @@ class Explain : public testing::Test {
     }
 };
 
+TEST_F(Explain, WhatIsUnderWayIsListedWithWhoReadsIt) {
+    Step step;
+    step.delay = milliseconds(3000);
+    a_.set_script(script_of({step}));
+    Fleet fleet(yaml(), {2, 2});
+    std::vector<RawClient> clients;
+    for (bool stream : {true, false, true}) {
+        Result<RawClient> client = RawClient::connect(fleet.port(1));
+        ASSERT_TRUE(client);
+        ASSERT_TRUE(client->send(claude_code_request(stream ? streamed() : unstreamed())));
+        ASSERT_TRUE(a_.wait_for_requests(1));
+        clients.push_back(*std::move(client));
+    }
+    auto list = [&] {
+        EXPECT_EQ(ctl(fleet, {"-o", "json", "requests"}), 0) << said_;
+        return Json::parse(said_, nullptr, false)["records"];
+    };
+    ASSERT_TRUE(Fleet::eventually([&] { return list().size() == 3 && list()[0]["readers"] == 2; })) << said_;
+    Json records = list();
+    EXPECT_EQ(records[0]["dp_id"], "dp2");
+    EXPECT_EQ(records[0]["provider"], "alpha");
+    EXPECT_EQ(records[0]["coalesced_with"], "");
+    for (int i : {1, 2}) EXPECT_EQ(records[i]["coalesced_with"], records[0]["request_id"]);
+    EXPECT_EQ(ctl(fleet, {"requests"}), 0);
+    EXPECT_TRUE(says("reads " + records[0]["request_id"].get<std::string>())) << said_;
+    EXPECT_TRUE(says("waits for an identical request's answer")) << said_;
+    for (RawClient& client : clients) EXPECT_EQ(client.read_response()->status, 200U);
+    ASSERT_EQ(explain(fleet, records[1]["request_id"]), 0);
+    EXPECT_TRUE(says("answered from the call of " + records[0]["request_id"].get<std::string>())) << said_;
+    ASSERT_EQ(explain(fleet, records[0]["request_id"]), 0);
+    EXPECT_TRUE(says("2 other requests")) << said_;
+    EXPECT_TRUE(Fleet::eventually([&] { return list().empty(); }));
+}
+
 TEST_F(Explain, TellsWhoFailedWhoAnsweredAndWhoWasLeftOut) {
     a_.set_script(failing(529, "Overloaded, says alpha. Bearer sk-ant-canary-0123456789"));
     Fleet fleet(yaml(), {2, 2});

@@ -371,5 +371,13 @@ TEST_F(BalancerctlTest, ExplainOfAnUnknownRequestSaysWhereItLooked) {
     EXPECT_EQ(ctl({"explain"}), 2);
 }
 
+TEST_F(BalancerctlTest, RequestsOfAFleetThatIsIdleAreNone) {
+    start();
+    EXPECT_EQ(ctl({"requests"}), 0);
+    EXPECT_TRUE(says("nothing is under way")) << out_;
+    EXPECT_EQ(ctl({"-o", "json", "requests"}), 0);
+    EXPECT_TRUE(says("\"records\": []")) << out_;
+}
+
 }  // namespace
 }  // namespace balancer::cli

@@ -220,13 +220,15 @@ TEST(PeerBounds, LeaveNoUseOfAnAccountThatIsNoNumber) {
 
 TEST(PeerBounds, CutRecordsOfRequests) {
     v1::SyncRequest request;
-    for (int i = 0; i < 100; ++i) {
+    for (int i = 0; i < 600; ++i) {
         v1::RequestRecord& record = *request.mutable_lookup_answer()->add_records();
         record.set_model(std::string(10'000, 'm'));
         for (int j = 0; j < 200; ++j) record.add_candidates()->set_why(std::string(5'000, 'w'));
     }
     bound(request);
-    EXPECT_EQ(request.lookup_answer().records_size(), 8);
+    ASSERT_EQ(request.lookup_answer().records_size(), 500);
+    EXPECT_EQ(request.lookup_answer().records(8).candidates_size(), 0);
+    EXPECT_EQ(request.lookup_answer().records(499).model().size(), 256U);
     EXPECT_EQ(request.lookup_answer().records(0).model().size(), 256U);
     EXPECT_EQ(request.lookup_answer().records(0).candidates_size(), 50);
     EXPECT_EQ(request.lookup_answer().records(0).candidates(0).why().size(), 1'024U);

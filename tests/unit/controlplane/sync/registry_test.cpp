@@ -285,8 +285,14 @@ class LookupTest : public RegistryTest {
   protected:
     LookupTest() { publish("a"); }
 
+    static v1::Lookup about(const std::string& request_id) {
+        v1::Lookup what;
+        what.set_request_id(request_id);
+        return what;
+    }
+
     void ask() {
-        Result<void> asked = registry().look_up("bal_1", [this](v1::ExplainRequestResponse response) {
+        Result<void> asked = registry().look_up(about("bal_1"), [this](v1::ListRequestsResponse response) {
             EXPECT_FALSE(answer_) << "answered twice";
             answer_ = std::move(response);
         });
@@ -309,7 +315,7 @@ class LookupTest : public RegistryTest {
         }
     }
 
-    std::optional<v1::ExplainRequestResponse> answer_;
+    std::optional<v1::ListRequestsResponse> answer_;
 };
 
 TEST_F(LookupTest, AsksEveryDataPlaneAndSaysWhoKnew) {
@@ -367,9 +373,9 @@ TEST_F(LookupTest, OnlySoManyAtOnceAndNoneIsLeftBehind) {
     Peer one = come(hello("dp-1"));
     std::size_t answered = 0;
     for (std::size_t i = 0; i < Publisher::Registry::kLookupsMax; ++i) {
-        ASSERT_TRUE(registry().look_up("bal_1", [&](const auto&) { ++answered; }));
+        ASSERT_TRUE(registry().look_up(about("bal_1"), [&](const auto&) { ++answered; }));
     }
-    EXPECT_FALSE(registry().look_up("bal_1", [&](const auto&) { ++answered; }));
+    EXPECT_FALSE(registry().look_up(about("bal_1"), [&](const auto&) { ++answered; }));
     registry().shutdown();
     EXPECT_EQ(answered, Publisher::Registry::kLookupsMax);
 }
