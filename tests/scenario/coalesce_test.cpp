@@ -421,6 +421,26 @@ TEST_F(Coalesce, ReadersOfASilentCallGetPings) {
     EXPECT_EQ(provider_.request_count(), 1u);
 }
 
+TEST_F(Coalesce, AnAnswerForWhichThereIsNoRoomIsNotJoinedAndTakesNone) {
+    // 512 KiB for each worker, half of it for answers.
+    fleet_.write_config(yaml("  app_name: two\n  limits: {body_bytes: 1MiB, body_memory_bytes: 1MiB}\n"));
+    ASSERT_TRUE(Fleet::eventually([&] { return fleet_.get("/").body.find("two") != std::string::npos; }));
+    Step step = saying("");
+    step.message.text_bytes = 24U << 20;
+    step.message.delta_bytes = 16U << 10;
+    provider_.set_script(script_of({step, saying("own")}));
+    RawClient first = start_first(streamed());
+    ASSERT_TRUE(Fleet::eventually([&] { return *read_metrics(fleet_).sum("balancer_dp_sent_bytes_total") > 1e6; }));
+    RawResponse second = fleet_.ask(streamed());
+    EXPECT_EQ(answer_text(second), "own");
+    EXPECT_EQ(second.header("x-balancer-coalesced"), "");
+    EXPECT_TRUE(Fleet::eventually([&] { return *read_metrics(fleet_).sum("balancer_dp_call_memory_bytes") < 600'000; }));
+    RawResponse whole = finish(first);
+    EXPECT_EQ(whole.end, BodyEnd::kComplete);
+    EXPECT_GT(whole.body.size(), 24U << 20);
+    expect_nothing_left();
+}
+
 // Streams that come, share and leave at random; in the end nothing is left of them.
 TEST_F(Coalesce, ASoakLeavesNothingBehind) {
     provider_.set_script(script_of({telling(milliseconds(5), "one two three four five six")}));

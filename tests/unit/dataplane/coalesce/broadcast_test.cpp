@@ -62,6 +62,24 @@ TEST(Broadcast, WhoComesLateGetsEverythingFromTheStart) {
     }
 }
 
+TEST(Broadcast, SealedItKeepsOnlyWhatItsReadersLack) {
+    Broadcast answer;
+    Client fast(answer);
+    Client slow(answer);
+    answer.begin(head());
+    answer.append(chunk("one "));
+    EXPECT_EQ(fast.take(), Take::kWait);
+    answer.seal();
+    EXPECT_FALSE(answer.joinable());
+    EXPECT_EQ(answer.bytes_kept(), 4U);
+    answer.append(chunk("two"));
+    EXPECT_EQ(fast.take(), Take::kWait);
+    EXPECT_EQ(slow.take(), Take::kWait);
+    EXPECT_EQ(slow.got, "one two");
+    EXPECT_EQ(fast.got, "one two");
+    EXPECT_EQ(answer.bytes_kept(), 0U);
+}
+
 TEST(Broadcast, ReadersShareTheChunks) {
     Broadcast answer;
     answer.begin(head());

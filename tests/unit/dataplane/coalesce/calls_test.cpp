@@ -255,6 +255,67 @@ TEST_F(CallsTest, SignaturesThatTheTableCannotTellApartShareNothing) {
     expect_nothing_left();
 }
 
+TEST_F(CallsTest, AChunkCountsAsLongAsAnybodyHasIt) {
+    auto own = make(here_);
+    Got got;
+    auto reader = join(there_, got);
+    own->begin(head());
+    own->append(here_.make_chunk(std::string(1000, 'x')));
+    run();
+    EXPECT_EQ(got.bytes.size(), 1000U);
+    EXPECT_GE(here_.chunk_bytes(), 1000U);
+    EXPECT_EQ(there_.chunk_bytes(), 0U);
+    own->end({});
+    own.reset();
+    // Of the worker that made it, though only the other one's clients read it now.
+    EXPECT_GE(here_.chunk_bytes(), 1000U);
+    run();
+    reader.reset();
+    run();
+    EXPECT_EQ(here_.chunk_bytes(), 0U);
+    expect_nothing_left();
+}
+
+TEST_F(CallsTest, ASealedCallIsReadToItsEndAndJoinedByNobody) {
+    auto own = make(here_);
+    Got got;
+    auto reader = join(there_, got);
+    own->begin(head());
+    own->append(chunk("one "));
+    run();
+    own->seal();
+    EXPECT_TRUE(own->wanted());
+    run();
+    EXPECT_EQ(here_.listed(), 0U);
+    EXPECT_EQ(there_.listed(), 0U);
+    make(there_).reset();
+    own->append(chunk("two"));
+    own->end({});
+    run();
+    EXPECT_EQ(got.bytes, "one two");
+    EXPECT_FALSE(own->wanted());
+    reader.reset();
+    expect_nothing_left();
+}
+
+TEST_F(CallsTest, TheMakerIsNamedAndHearsOfEachWhoComes) {
+    Calls::Found found = here_.find_or_begin(kOne, Calls::Look::kEverywhere);
+    int news = 0;
+    OwnCall own(here_, found.call, "bal_1", [&news] { ++news; });
+    Got got[3];
+    auto local = join(here_, got[0]);
+    EXPECT_EQ(news, 1);
+    EXPECT_EQ(local->maker(), "bal_1");
+    auto remote = join(there_, got[1]);
+    auto second = join(there_, got[2]);
+    EXPECT_EQ(news, 2);  // one mirror
+    EXPECT_EQ(own.joined(), 3U);
+    EXPECT_EQ(remote->maker(), "bal_1");
+    own.end({});
+    run();
+    EXPECT_EQ(got[2].last, Broadcast::Take::kEnd);
+}
+
 TEST_F(CallsTest, WhatIsTooLongToBeJoinedIsStillReadToItsEnd) {
     Calls here(contexts_[0], claims_, 0, {.backlog_max = 1000, .kept_max = 10});
     Calls there(contexts_[1], claims_, 1, {.backlog_max = 1000, .kept_max = 10});
