@@ -32,6 +32,13 @@ LogLevel to_level(v1::LogLevel level) {
     }
 }
 
+std::vector<WindowHold> to_holds(const v1::Credential& in) {
+    std::vector<WindowHold> holds;
+    if (in.held_until_ms() != 0) holds.push_back({{}, in.held_until_ms(), in.held_why()});
+    for (const v1::ModelHold& hold : in.model_holds()) holds.push_back({hold.family(), hold.until_ms(), hold.why()});
+    return holds;
+}
+
 Error field_error(std::string field, std::string message) {
     return invalid(field + ": " + std::move(message));
 }
@@ -86,8 +93,8 @@ Result<std::unique_ptr<Provider>> compile_provider(
             credential.generation(),
             credential.expires_at_ms(),
             credential.state() == v1::Credential::OK || credential.state() == v1::Credential::REFRESHING,
-            credential.held_until_ms(),
-            credential.held_why(),
+            to_holds(credential),
+            credential.headroom_percent() == 0 ? 100U : std::min(credential.headroom_percent(), 100U),
         };
     }
     out->background_bytes = in.background_bytes();

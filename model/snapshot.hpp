@@ -49,6 +49,13 @@ struct Timeouts {
     Milliseconds pool{30'000};
 };
 
+// A window of an account is used up: nothing is asked of it until the window's reset.
+struct WindowHold {
+    std::string family;  // of all models with this in their names; empty: of all
+    UnixMs until = 0;
+    std::string why;
+};
+
 // One header line to send, the value a secret.
 struct Credential {
     std::string header_name;
@@ -56,8 +63,11 @@ struct Credential {
     std::uint64_t generation = 0;
     UnixMs expires_at = 0;  // 0: never
     bool usable = true;
-    UnixMs held_until = 0;  // the account's window is used up until then; 0: it is not
-    std::string held_why = {};  // words
+    std::vector<WindowHold> holds = {};
+    unsigned headroom = 100;  // percent of its windows that an account has left, never 0
+
+    // The one that stands longest in the way of a request for `model`, as it is sent; null: none does.
+    const WindowHold* held(std::string_view model, UnixMs now) const;
 };
 
 // Begins every mark that the balancer sets before a signature of thinking.
@@ -161,6 +171,15 @@ struct Settings {
     Milliseconds delay{0};
     std::vector<std::string> delay_trigger_keywords;  // lower case
 };
+
+inline const WindowHold* Credential::held(std::string_view model, UnixMs now) const {
+    const WindowHold* longest = nullptr;
+    for (const WindowHold& hold : holds) {
+        if (hold.until <= now || model.find(hold.family) == model.npos) continue;
+        if (longest == nullptr || hold.until > longest->until) longest = &hold;
+    }
+    return longest;
+}
 
 // Immutable and shared by the workers. Raw pointers inside point into the snapshot itself: who follows them
 // holds the shared_ptr.

@@ -123,10 +123,11 @@ Admission admission_of(const RankInput& input, const Provider& provider, std::st
     return admission;
 }
 
-// Until when its account is held, because a window of it is used up; 0: it is not. Like a bench, it does not count for the last
-// hope: the provider's own words say best when to come again.
-UnixMs held_until(const Provider& provider, UnixMs now) {
-    return provider.credential && provider.credential->held_until > now ? provider.credential->held_until : 0;
+// Its account is held, because a window of it is used up; null: it is not. Like a bench, it does not count for the last hope: the
+// provider's own words say best when to come again.
+const WindowHold* hold_of(const RankInput& input, const Provider& provider, std::string_view model) {
+    if (!provider.credential) return nullptr;
+    return provider.credential->held(model.empty() ? input.model : model, input.now);
 }
 
 // Which of a route's targets are taken.
@@ -149,8 +150,9 @@ void add_route(Plan& plan, const Route& route, const RankInput& input, Accept ac
             skip(plan, target.provider, target.model, std::move(reason), 0);
             continue;
         }
-        if (UnixMs until = held_until(*target.provider, input.now); until != 0 && accept != Accept::kBenched) {
-            skip(plan, target.provider, target.model, target.provider->credential->held_why, until);
+        const WindowHold* hold = hold_of(input, *target.provider, target.model);
+        if (hold != nullptr && accept != Accept::kBenched) {
+            skip(plan, target.provider, target.model, hold->why, hold->until);
             continue;
         }
         Admission admission = admission_of(input, *target.provider, target.model);
@@ -200,7 +202,7 @@ Plan rank_pinned(const RankInput& input) {
         }
         std::string_view model = model_for(*provider, input);
         Admission admission = admission_of(input, *provider, model);
-        bool later = admission.gate == Gate::kShut || held_until(*provider, input.now) != 0;
+        bool later = admission.gate == Gate::kShut || hold_of(input, *provider, model) != nullptr;
         bool ramping = admission.gate == Gate::kLater;
         (later ? held : plan).candidates.push_back({
             provider.get(), model, admission.probe, ramping, admission.because

@@ -73,10 +73,12 @@ void Exchange::recollect_candidates(RequestRecord& into) const {
         if (candidate.benched != nullptr) {
             place->until = candidate.benched->benched_until;
             assign_words(place->why, candidate.benched->cause);
-        } else if (const auto& credential = candidate.provider->credential;
-                   credential && credential->held_until > record_.at) {
-            place->until = credential->held_until;
-            assign_words(place->why, credential->held_why);
+        } else if (const auto& credential = candidate.provider->credential) {
+            const WindowHold* hold = credential->held(model_sent(candidate.model), record_.at);
+            if (hold != nullptr) {
+                place->until = hold->until;
+                assign_words(place->why, hold->why);
+            }
         }
         // The last one: who was busy at first may have had another.
         auto turn = std::find_if(turns_.rbegin(), turns_.rend(), [i](const Turn& one) { return one.candidate == i; });

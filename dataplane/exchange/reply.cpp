@@ -126,6 +126,8 @@ net::awaitable<void> Exchange::give_up(const Plan& plan) {
     bool benched_all = true;
     auto consider = [&](const Provider& provider, std::string_view model) {
         UnixMs until = worker_.health->benched_until(provider.slot, model_sent(model));
+        const WindowHold* hold = provider.credential ? provider.credential->held(model_sent(model), now) : nullptr;
+        if (hold != nullptr) until = std::max(until, hold->until);
         // What this very request was told has not come back from the control thread yet.
         for (const wire::AttemptNote& note : record_.failed_attempts) {
             if (note.provider == provider.name) until = std::max(until, note.retry_at);

@@ -78,8 +78,7 @@ TEST_F(Rank, AccountsServeOthersThanClaudeCodeOnlyWhereTheyMay) {
 
 TEST_F(Rank, AHeldAccountIsTheLastHopeOnly) {
     Provider& ann = add("p/ann");
-    ann.credential->held_until = kNow + 5;
-    ann.credential->held_why = "its 5-hour window is used up";
+    ann.credential->holds = {{"", kNow + 5, "its 5-hour window is used up"}};
     add("p/bob");
     route("*", {{"p/ann", 1}, {"p/bob", 2}});
     EXPECT_EQ(order("m"), "p/bob");
@@ -88,8 +87,24 @@ TEST_F(Rank, AHeldAccountIsTheLastHopeOnly) {
     bench("p/bob", kNow + 5);
     EXPECT_EQ(order("m"), "p/ann p/bob");
     EXPECT_TRUE(plan("m").panic);
-    ann.credential->held_until = kNow;
+    ann.credential->holds[0].until = kNow;
     EXPECT_EQ(order("m"), "p/ann");
+}
+
+TEST_F(Rank, AUsedUpWindowOfOneFamilyHoldsThatFamilyOnly) {
+    Provider& ann = add("p/ann");
+    ann.credential->holds = {{"opus", kNow + 9, "its 7-day window for opus is used up"}};
+    add("p/bob");
+    route("*", {{"p/ann", 1}, {"p/bob", 2}});
+    EXPECT_EQ(order("claude-opus-4-1"), "p/bob");
+    EXPECT_EQ(plan("claude-opus-4-1").skipped[0].why, "its 7-day window for opus is used up");
+    EXPECT_EQ(plan("claude-opus-4-1").skipped[0].until, kNow + 9);
+    EXPECT_EQ(order("claude-sonnet-4-5"), "p/ann p/bob");
+    // What counts is the model as it is sent.
+    snapshot_.routes[0].targets[0].model = "claude-opus-4-5";
+    EXPECT_EQ(order("claude-sonnet-4-5"), "p/bob");
+    pin_ = "p/ann";
+    EXPECT_EQ(order("claude-opus-4-1"), "p/ann") << "who asks for it by name gets its own answer";
 }
 
 TEST_F(Rank, APinOfTheConfiguredNameStandsForAllItsAccounts) {

@@ -61,6 +61,33 @@ TEST(FromProto, CompilesProvidersRoutesAndCredentials) {
     EXPECT_TRUE(snapshot.exact_routes.empty());
 }
 
+TEST(FromProto, WhatAnAccountHasLeftComesWithItsCredential) {
+    v1::ConfigSection config = config_of({"a"});
+    v1::CredentialSection credentials;
+    v1::Credential& credential = *credentials.add_credentials();
+    credential.set_ref("provider/a");
+    Result<Compiled> untold = compile(config, credentials);
+    ASSERT_TRUE(untold);
+    EXPECT_EQ(untold->snapshot->providers[0]->credential->headroom, 100U) << "not told";
+    EXPECT_EQ(untold->snapshot->providers[0]->credential->held("claude-opus-4", 0), nullptr);
+    credential.set_headroom_percent(25);
+    v1::ModelHold& hold = *credential.add_model_holds();
+    hold.set_family("opus");
+    hold.set_until_ms(20);
+    hold.set_why("opus");
+    Result<Compiled> told = compile(config, credentials);
+    ASSERT_TRUE(told);
+    EXPECT_EQ(told->snapshot->providers[0]->credential->headroom, 25U);
+    EXPECT_EQ(told->snapshot->providers[0]->credential->held("claude-opus-4", 19)->why, "opus");
+    EXPECT_EQ(told->snapshot->providers[0]->credential->held("claude-opus-4", 20), nullptr);
+    EXPECT_EQ(told->snapshot->providers[0]->credential->held("claude-sonnet-4", 19), nullptr);
+    credential.set_held_until_ms(30);
+    credential.set_held_why("all");
+    Result<Compiled> held = compile(config, credentials);
+    ASSERT_TRUE(held);
+    EXPECT_EQ(held->snapshot->providers[0]->credential->held("claude-opus-4", 19)->why, "all") << "the longer one";
+}
+
 TEST(FromProto, ABadProviderIsQuarantinedAloneWithItsReason) {
     v1::ConfigSection config = config_of({"good", "bad"});
     config.mutable_providers(1)->set_base_url("nonsense");
