@@ -41,10 +41,50 @@ double weight_of(const RouteTarget& target) {
     return target.provider->weight == 0 ? 1.0 : target.provider->weight;
 }
 
+// Weighted rendezvous: who has the lowest score gets the session. It keeps whom it has while that one is there, and sessions
+// spread by weight.
+double score(SessionKey session, std::string_view name, double weight) {
+    return -std::log(share(session, name)) / weight;
+}
+
+// Among the accounts of one provider, by what each has left.
+double account_score(SessionKey session, const Provider& provider) {
+    return score(session, provider.name, provider.credential ? provider.credential->headroom : 1.0);
+}
+
+// What the configuration calls it: the accounts of one provider have one name there, and one weight.
+std::string_view configured_name(const Provider& provider) {
+    return provider.group.empty() ? provider.name : provider.group;
+}
+
 using Targets = std::vector<const RouteTarget*>;
 
-// Weighted rendezvous inside each priority where weights are given: a session keeps its provider while it is there,
-// and sessions spread by weight.
+// They are one target of the configuration, a provider with several accounts.
+bool same_target(const RouteTarget& a, const RouteTarget& b) {
+    return !a.provider->group.empty() && a.provider->group == b.provider->group && a.priority == b.priority &&
+           a.model == b.model;
+}
+
+// The end of the accounts that begin there; of another provider, it ends behind itself.
+Targets::iterator end_of_target(Targets& targets, Targets::iterator first) {
+    return std::find_if(std::next(first), targets.end(), [&](const RouteTarget* target) {
+        return !same_target(**first, *target);
+    });
+}
+
+// Sessions choose between the accounts of one target, whatever chooses between targets: never by turns, which would throw the
+// prompt cache away.
+void order_accounts(Targets& targets, SessionKey session) {
+    for (auto first = targets.begin(); first != targets.end();) {
+        auto last = end_of_target(targets, first);
+        std::stable_sort(first, last, [&](const RouteTarget* a, const RouteTarget* b) {
+            return account_score(session, *a->provider) < account_score(session, *b->provider);
+        });
+        first = last;
+    }
+}
+
+// Inside each priority where weights are given; the rest stays as it is.
 void order_by_priority(Targets& targets, SessionKey session) {
     for (auto first = targets.begin(); first != targets.end();) {
         auto last = std::find_if(first, targets.end(), [&](const RouteTarget* target) {
@@ -55,39 +95,46 @@ void order_by_priority(Targets& targets, SessionKey session) {
         });
         if (weighted) {
             std::stable_sort(first, last, [&](const RouteTarget* a, const RouteTarget* b) {
-                auto score = [&](const RouteTarget* target) {
-                    return -std::log(share(session, target->provider->name)) / weight_of(*target);
+                auto score_of = [&](const RouteTarget* target) {
+                    return score(session, configured_name(*target->provider), weight_of(*target));
                 };
-                return score(a) < score(b);
+                return score_of(a) < score_of(b);
             });
         }
         first = last;
     }
 }
 
+// The target whose turn it is first, the rest by priority as they were.
+void order_by_turn(Targets& targets, std::uint32_t turn) {
+    std::uint32_t count = 0;
+    for (auto it = targets.begin(); it != targets.end(); it = end_of_target(targets, it)) ++count;
+    auto first = targets.begin();
+    for (turn %= count; turn > 0; --turn) first = end_of_target(targets, first);
+    std::rotate(targets.begin(), first, end_of_target(targets, first));
+}
+
 void order_by_chance(Targets& targets, const std::function<double()>& random) {
     double total = 0;
-    for (const RouteTarget* target : targets) total += weight_of(*target);
+    for (auto it = targets.begin(); it != targets.end(); it = end_of_target(targets, it)) total += weight_of(**it);
     double at = random() * total;
-    for (auto it = targets.begin(); it != targets.end(); ++it) {
-        at -= weight_of(**it);
-        if (at < 0 || std::next(it) == targets.end()) {
-            std::rotate(targets.begin(), it, std::next(it));
+    for (auto first = targets.begin(); first != targets.end();) {
+        auto last = end_of_target(targets, first);
+        at -= weight_of(**first);
+        if (at < 0 || last == targets.end()) {
+            std::rotate(targets.begin(), first, last);
             return;
         }
+        first = last;
     }
 }
 
 void order(Targets& targets, const Route& route, const RankInput& input) {
     if (targets.size() < 2) return;
+    order_accounts(targets, input.session);
     switch (input.snapshot.settings.selection_strategy) {
         case SelectionStrategy::kPriority: order_by_priority(targets, input.session); break;
-        case SelectionStrategy::kRoundRobin: {
-            auto turn = static_cast<std::ptrdiff_t>(input.next_turn(route) % targets.size());
-            // The chosen one first, the rest by priority as they were.
-            std::rotate(targets.begin(), targets.begin() + turn, targets.begin() + turn + 1);
-            break;
-        }
+        case SelectionStrategy::kRoundRobin: order_by_turn(targets, input.next_turn(route)); break;
         case SelectionStrategy::kRandom: order_by_chance(targets, input.random); break;
     }
     if (input.sticky_provider == 0) return;
@@ -208,8 +255,9 @@ Plan rank_pinned(const RankInput& input) {
             provider.get(), model, admission.probe, ramping, admission.because
         });
     }
-    std::stable_sort(plan.candidates.begin(), plan.candidates.end(), [](const Candidate& a, const Candidate& b) {
-        return !a.ramping && b.ramping;
+    std::stable_sort(plan.candidates.begin(), plan.candidates.end(), [&](const Candidate& a, const Candidate& b) {
+        if (a.ramping != b.ramping) return b.ramping;
+        return account_score(input.session, *a.provider) < account_score(input.session, *b.provider);
     });
     auto sticky = std::find_if(plan.candidates.begin(), plan.candidates.end(), [&](const Candidate& candidate) {
         return input.sticky_provider != 0 &&

@@ -52,7 +52,8 @@ struct Plan {
 
 // Usable candidates of the first route that has any, then those of the routes behind it (overflow). A sticky
 // provider goes first inside its route. Providers in a ramp into which this session does not come yet stand behind all
-// others. A pinned provider is the only candidate, benched or not.
+// others. A pinned provider is the only candidate, benched or not. The accounts of one provider are one target to the
+// selection strategy; between them the session decides, by what each account has left.
 Plan rank(const RankInput& input);
 
 }  // namespace balancer::dataplane

@@ -107,17 +107,89 @@ TEST_F(Rank, AUsedUpWindowOfOneFamilyHoldsThatFamilyOnly) {
     EXPECT_EQ(order("claude-opus-4-1"), "p/ann") << "who asks for it by name gets its own answer";
 }
 
-TEST_F(Rank, APinOfTheConfiguredNameStandsForAllItsAccounts) {
-    add("p/ann").group = "p";
-    add("p/bob").group = "p";
-    add("q");
-    route("*", {{"q", 1}, {"p/ann", 2}, {"p/bob", 2}});
+// Three accounts of one provider in front of another one.
+class RankAccounts : public Rank {
+  protected:
+    RankAccounts() {
+        for (const char* name : {"p/ann", "p/bob", "p/cid"}) add(name).group = "p";
+        add("q");
+        route("*", {{"p/ann", 1}, {"p/bob", 1}, {"p/cid", 1}, {"q", 1}});
+    }
+    void leave(const char* name, unsigned headroom) {
+        const_cast<Provider*>(snapshot_.find_provider(name))->credential->headroom = headroom;
+    }
+    // Who stands first, over so many sessions.
+    std::map<std::string, int> tally(int sessions) {
+        std::map<std::string, int> firsts;
+        for (int i = 0; i < sessions; ++i) ++firsts[first(static_cast<SessionKey>(i) * 0x9e3779b97f4a7c15ULL)];
+        return firsts;
+    }
+    std::string first(SessionKey session) { return plan("m", session).candidates[0].provider->name; }
+};
+
+TEST_F(RankAccounts, ShareNewSessionsByWhatEachHasLeft) {
+    std::map<std::string, int> even = tally(3000);
+    for (const char* name : {"p/ann", "p/bob", "p/cid"}) EXPECT_NEAR(even[name], 1000, 120) << name;
+    EXPECT_EQ(even["q"], 0) << "no account is another target";
+    leave("p/ann", 5);
+    std::map<std::string, int> uneven = tally(3000);
+    EXPECT_NEAR(uneven["p/ann"], 3000 * 5 / 205, 30);
+    EXPECT_GT(uneven["p/ann"], 0) << "never none";
+    EXPECT_NEAR(uneven["p/bob"], 3000 * 100 / 205, 150);
+}
+
+TEST_F(RankAccounts, ASessionMovesOnlyWhenItsOwnAccountHasLessLeft) {
+    std::vector<std::string> before;
+    for (SessionKey i = 0; i < 500; ++i) before.push_back(first(i * 7919));
+    leave("p/ann", 25);
+    int moved = 0;
+    for (SessionKey i = 0; i < 500; ++i) {
+        std::string now = first(i * 7919);
+        if (now == before[i]) continue;
+        ++moved;
+        EXPECT_EQ(before[i], "p/ann");
+    }
+    EXPECT_GT(moved, 50);
+    // And who is remembered stays whatever is left.
+    sticky_ = StickyTable::provider_hash("p/ann");
+    for (SessionKey i = 0; i < 50; ++i) EXPECT_EQ(first(i * 7919), "p/ann");
+}
+
+TEST_F(RankAccounts, AHeldOneIsSkippedAndItsSessionsAreShared) {
+    const_cast<Provider*>(snapshot_.find_provider("p/bob"))->credential->holds = {{"", kNow + 5, "used up"}};
+    std::map<std::string, int> firsts = tally(1000);
+    EXPECT_EQ(firsts["p/bob"], 0);
+    EXPECT_NEAR(firsts["p/ann"], 500, 80);
+    const_cast<Provider*>(snapshot_.find_provider("p/bob"))->credential->holds[0].until = kNow;
+    EXPECT_GT(tally(1000)["p/bob"], 200);
+}
+
+TEST_F(RankAccounts, AreOneTargetToEveryStrategy) {
+    snapshot_.settings.selection_strategy = SelectionStrategy::kRoundRobin;
+    std::string own = first(1);
+    EXPECT_EQ(first(1), "q");
+    EXPECT_EQ(first(1), own) << "the session's account, not the next one";
+    snapshot_.settings.selection_strategy = SelectionStrategy::kRandom;
+    chance_ = 0.6;
+    EXPECT_EQ(first(1), "q");
+    chance_ = 0.4;
+    EXPECT_EQ(first(1), own);
+    snapshot_.settings.selection_strategy = SelectionStrategy::kPriority;
+    for (const auto& provider : snapshot_.providers) const_cast<Provider&>(*provider).weight = 1;
+    std::map<std::string, int> firsts = tally(2000);
+    EXPECT_NEAR(firsts["q"], 1000, 120) << "the weight is the provider's, however many accounts it has";
+    EXPECT_NEAR(firsts["p/ann"], 333, 80);
+}
+
+TEST_F(RankAccounts, APinOfTheConfiguredNameStandsForAllOfThem) {
     pin_ = "p";
-    EXPECT_EQ(order("m"), "p/ann p/bob");
+    std::map<std::string, int> firsts = tally(3000);
+    for (const char* name : {"p/ann", "p/bob", "p/cid"}) EXPECT_NEAR(firsts[name], 1000, 120) << name;
     sticky_ = StickyTable::provider_hash("p/bob");
-    EXPECT_EQ(order("m"), "p/bob p/ann");
+    EXPECT_EQ(tally(20), (std::map<std::string, int>{{"p/bob", 20}}));
     bench("p/bob", kNow + 5);
-    EXPECT_EQ(order("m"), "p/ann p/bob") << "benched or not, but then last";
+    EXPECT_EQ(tally(20)["p/bob"], 0);
+    EXPECT_EQ(plan("m").candidates.back().provider->name, "p/bob") << "benched or not, but then last";
     pin_ = "p/bob";
     EXPECT_EQ(order("m"), "p/bob");
 }
