@@ -81,7 +81,7 @@ void ControlPlane::publish_health_soon(const std::string& cause) {
 
 // What an answer says about the account. False: it is about an access token that is not in use any more.
 bool ControlPlane::take_account_news(const std::string& name, const v1::Signal& signal) {
-    if (signal.has_account_use()) custody_.used(name, to_outcome(signal).account_use);
+    if (signal.has_account_use()) custody_.used(name, to_outcome(signal).account_use, signal.model());
     const Account* account = custody_.find(name);
     if (account == nullptr) return true;
     if (signal.ok() || signal.failure() != v1::FAILURE_CLASS_AUTH) return true;

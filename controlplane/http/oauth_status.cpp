@@ -44,6 +44,14 @@ std::uint64_t attempts_of(const ControlPlane& control_plane, const Account& acco
     return sum;
 }
 
+Json held_models(const Account& account, UnixMs now) {
+    Json held = Json::array();
+    for (const FamilyHold& hold : account.family_holds) {
+        if (hold.until > now) held.push_back(Json{{"family", hold.family}, {"until", seconds(hold.until)}});
+    }
+    return held;
+}
+
 const char* state_of(const Account& account) {
     if (account.needs_login) return "needs_login";
     if (account.claim) return "refreshing";
@@ -84,6 +92,8 @@ Json token_json(const ControlPlane& control_plane, const Account& account, int i
         {"refreshes", account.refreshes},
         {"windows", window_json(account)},
         {"held_until", account.held_until > now ? seconds(account.held_until) : Json(nullptr)},
+        {"held_models", held_models(account, now)},
+        {"headroom_percent", account.headroom},
         {"providers", control_plane.providers_of(account.name)},
     };
 }

@@ -92,6 +92,14 @@ Account read_account(const Json& json) {
     reader.read("use_at", out.use_at);
     reader.read("held_until", out.held_until);
     reader.read("held_why", out.held_why);
+    if (auto holds = json.find("family_holds"); holds != json.end()) {
+        for (const Json& each : *holds) {
+            Reader hold_reader(each);
+            FamilyHold& hold = out.family_holds.emplace_back();
+            hold_reader.read("family", hold.family);
+            hold_reader.read("until", hold.until);
+        }
+    }
     if (auto claim = json.find("claim"); claim != json.end()) {
         Reader claim_reader(*claim);
         claim_reader.read("attempt", out.claim.emplace().attempt);
@@ -139,6 +147,8 @@ Account Account::copy() const {
     out.use_at = use_at;
     out.held_until = held_until;
     out.held_why = held_why;
+    out.family_holds = family_holds;
+    out.headroom = headroom;
     return out;
 }
 
@@ -172,6 +182,9 @@ std::string to_record(const Account& account) {
         {"use", to_json(account.use)},
         {"use_at", account.use_at},
     };
+    for (const FamilyHold& hold : account.family_holds) {
+        json["family_holds"].push_back(Json{{"family", hold.family}, {"until", hold.until}});
+    }
     if (account.claim) json["claim"] = Json{{"attempt", account.claim->attempt}, {"at", account.claim->at}};
     std::string record = json.dump(-1, ' ', false, Json::error_handler_t::replace);
     wipe(json["access_token"].get_ref<std::string&>());

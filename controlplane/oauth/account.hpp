@@ -23,6 +23,12 @@ struct RefreshClaim {
     UnixMs at = 0;
 };
 
+// A window of one family of models is used up.
+struct FamilyHold {
+    std::string family;  // "opus"
+    UnixMs until = 0;
+};
+
 struct Account {
     std::string name;
     std::string email;
@@ -56,6 +62,8 @@ struct Account {
     UnixMs use_at = 0;    // 0: never
     UnixMs held_until = 0;  // a window of it is used up until then
     std::string held_why;
+    std::vector<FamilyHold> family_holds;  // one of each family
+    unsigned headroom = 100;               // headroom_of() `use`, as published last; not in the record
 
     Account copy() const;
 };

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/file.hpp"
+#include "controlplane/oauth/headroom.hpp"
 
 namespace balancer::controlplane {
 namespace {
@@ -16,10 +17,27 @@ constexpr Milliseconds kSaveAgain{5'000};
 // The longest window is a week.
 constexpr Milliseconds kHoldMax{8LL * 86'400'000};
 
+constexpr std::size_t kFamilyHoldsMax = 16;
+
 std::string window_words(const std::string& claim) {
     if (claim == "five_hour") return "5-hour";
     if (claim == "seven_day") return "7-day";
     return claim.empty() ? "usage" : claim;
+}
+
+// "opus" of "seven_day_opus", and nothing of windows that are of all models. Names of windows are known from observation only
+// (docs/configuration.md): what is no part of the model's own name is no family.
+std::string_view family_of(std::string_view claim, std::string_view model) {
+    for (std::string_view window : {"five_hour_", "seven_day_"}) {
+        if (!claim.starts_with(window)) continue;
+        std::string_view family = claim.substr(window.size());
+        if (!family.empty() && model.find(family) != model.npos) return family;
+    }
+    return {};
+}
+
+std::string family_words(const std::string& family) {
+    return fmt::format("its window for {} models is used up", family);
 }
 
 }  // namespace
@@ -42,6 +60,7 @@ void Custody::configure(OAuthSettings settings) {
         problems_ = read ? *std::move(read) : std::vector<std::string>{"logins cannot be read: " + read.error().text()};
         for (const std::string& problem : problems_) log_.emit(LogLevel::kError, LogEvent::kNotice, problem);
         for (auto& [name, entry] : book_.entries()) {
+            weigh(entry.account);
             if (!entry.account.claim) continue;
             Account recovered = entry.account.copy();
             recover_claim(recovered, options_.clock());
@@ -95,31 +114,68 @@ void Custody::unauthorized(const std::string& name, std::uint64_t generation) {
     if (!is_usable(entry->account, options_.clock())) changed(fmt::format("account {} is refused", name));
 }
 
-void Custody::used(const std::string& name, AccountUse use) {
+void Custody::used(const std::string& name, AccountUse use, std::string_view model) {
     AccountBook::Entry* entry = book_.find(name);
     if (entry == nullptr) return;
     Account& account = entry->account;
     account.use_at = options_.clock();
-    bool rejected = use.status == "rejected" && use.reset > account.use_at &&
-                    use.reset < account.use_at + kHoldMax.count();
-    bool whole = rejected && (use.claim.empty() || use.claim == "five_hour" || use.claim == "seven_day");
     account.use = std::move(use);
-    UnixMs held = whole ? account.use.reset : 0;
-    // A late answer of a request that began before does not end it.
-    if (held <= account.held_until) return;
-    account.held_until = held;
-    account.held_why = fmt::format("its {} window is used up", window_words(account.use.claim));
+    bool weighed = weigh(account);
+    bool rejected = account.use.status == "rejected" && account.use.reset > account.use_at &&
+                    account.use.reset < account.use_at + kHoldMax.count();
+    bool held = rejected && (hold_account(account) || hold_family(account, model));
+    // Kept, so that a restarted control plane knows it; without hurry, so not again and again when the disk fails.
+    if (held && !account.claim && !entry->unsaved) {
+        if (Result<void> kept = book_.put(account.copy()); !kept) note_unsaved(name, kept.error());
+    }
+    if (held) return changed(fmt::format("account {} is used up", name));
+    if (weighed) changed(fmt::format("account {} has another part of its windows left", name));
+}
+
+// True: until later than so far. A late answer of a request that began before does not end it.
+bool Custody::hold_account(Account& account) {
+    const std::string& claim = account.use.claim;
+    bool whole = claim.empty() || claim == "five_hour" || claim == "seven_day";
+    if (!whole || account.use.reset <= account.held_until) return false;
+    account.held_until = account.use.reset;
+    account.held_why = fmt::format("its {} window is used up", window_words(claim));
     log_.emit(
         LogLevel::kWarning,
         LogEvent::kAccountHeld,
-        fmt::format("account '{}': {}; nothing is sent with it until its reset", name, account.held_why),
-        {{"account", name}, {"until_ms", held}, {"claim", account.use.claim}}
+        fmt::format("account '{}': {}; nothing is sent with it until its reset", account.name, account.held_why),
+        {{"account", account.name}, {"until_ms", account.held_until}, {"claim", claim}}
     );
-    // Kept, so that a restarted control plane knows it; without hurry, so not again and again when the disk fails.
-    if (!account.claim && !entry->unsaved) {
-        if (Result<void> kept = book_.put(account.copy()); !kept) note_unsaved(name, kept.error());
+    return true;
+}
+
+// As above, of the models in the family that `model` is of.
+bool Custody::hold_family(Account& account, std::string_view model) {
+    std::string family(family_of(account.use.claim, model));
+    if (family.empty()) return false;
+    std::vector<FamilyHold>& holds = account.family_holds;
+    std::erase_if(holds, [&](const FamilyHold& one) { return one.until <= account.use_at; });
+    auto known = std::find_if(holds.begin(), holds.end(), [&](const FamilyHold& one) { return one.family == family; });
+    if (known == holds.end()) {
+        if (holds.size() >= kFamilyHoldsMax) return false;
+        known = holds.insert(holds.end(), FamilyHold{family, 0});
     }
-    changed(fmt::format("account {} is used up", name));
+    if (account.use.reset <= known->until) return false;
+    known->until = account.use.reset;
+    log_.emit(
+        LogLevel::kWarning,
+        LogEvent::kAccountHeld,
+        fmt::format(
+            "account '{}': {}; none of them is asked of it until its reset, other models are", account.name, family_words(family)
+        ),
+        {{"account", account.name}, {"until_ms", known->until}, {"claim", account.use.claim}}
+    );
+    return true;
+}
+
+// True: it has another step of its windows left than was published.
+bool Custody::weigh(Account& account) const {
+    unsigned headroom = headroom_of(account.use, options_.clock(), account.headroom);
+    return std::exchange(account.headroom, headroom) != headroom;
 }
 
 std::vector<const Account*> Custody::accounts() const {
@@ -154,6 +210,14 @@ void Custody::add_credentials(v1::CredentialSection& section) const {
             out.set_held_until_ms(account.held_until);
             out.set_held_why(account.held_why);
         }
+        for (const FamilyHold& held : account.family_holds) {
+            if (held.until <= now) continue;
+            v1::ModelHold& hold = *out.add_model_holds();
+            hold.set_family(held.family);
+            hold.set_until_ms(held.until);
+            hold.set_why(family_words(held.family));
+        }
+        out.set_headroom_percent(account.headroom);
     }
 }
 
@@ -189,6 +253,9 @@ void Custody::arm() {
         }
     }
     Milliseconds wait = kLookMax;
+    for (const auto& [name, entry] : book_.entries()) {
+        if (headroom_of(entry.account.use, now, entry.account.headroom) != entry.account.headroom) next = now;
+    }
     if (next) wait = std::clamp(Milliseconds(*next - now), Milliseconds(1), kLookMax);
     if (book_.has_unsaved()) wait = std::min(wait, kSaveAgain);
     timer_.expires_after(wait);
@@ -202,6 +269,10 @@ void Custody::on_timer() {
         book_.save_rest();
         changed("logins are kept");
     }
+    // Windows that have begun anew meanwhile.
+    bool weighed = false;
+    for (auto& [name, entry] : book_.entries()) weighed = weigh(entry.account) || weighed;
+    if (weighed) changed("windows of accounts have begun anew");
     UnixMs now = options_.clock();
     if (settings_.auto_refresh) {
         std::vector<std::string> due;

@@ -68,8 +68,8 @@ class Custody {
     // A data plane was answered 401 with that generation of the account's access token.
     void unauthorized(const std::string& name, std::uint64_t generation);
 
-    // An answer told how much of its windows the account has used.
-    void used(const std::string& name, AccountUse use);
+    // An answer for `model`, as it was sent, told how much of its windows the account has used.
+    void used(const std::string& name, AccountUse use, std::string_view model);
 
     // Empty: all. How many there were. A refresh under way ends without effect.
     Result<unsigned> forget(const std::string& name);
@@ -95,6 +95,9 @@ class Custody {
     void spawn(boost::asio::awaitable<void> work, Done done);
     void before(CustodyStep step) const;
     void changed(const std::string& cause);
+    bool hold_account(Account& account);
+    bool hold_family(Account& account, std::string_view model);
+    bool weigh(Account& account) const;
     void log_refresh(const Account& account, RefreshCause cause, bool was_dead);
     void note_unsaved(const std::string& name, const Error& error);
     void arm();

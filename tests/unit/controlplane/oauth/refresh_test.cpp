@@ -179,6 +179,7 @@ TEST(AccountRecord, GoesThereAndBack) {
     account.use.five_hour = 0.25;
     account.held_until = kNow;
     account.held_why = "used up";
+    account.family_holds = {{"opus", kNow + 5}};
     claim_refresh(account, "attempt", kNow + 1);
     std::string record = to_record(account);
     Result<Account> read = from_record(record);
@@ -201,8 +202,11 @@ TEST(AccountRecord, EveryFieldOfACopyIsTheOriginals) {
     account.use = AccountUse{"s", "c", 1, 0.5, 2, 0.75, 3};
     account.held_until = 6;
     account.held_why = "h";
+    account.family_holds = {{"f", 8}, {"g", 9}};
+    account.headroom = 25;
     claim_refresh(account, "a", 7);
     EXPECT_EQ(to_record(account.copy()), to_record(account));
+    EXPECT_EQ(account.copy().headroom, 25U);
     EXPECT_EQ(to_record(*from_record(to_record(account))), to_record(account));
 }
 
