@@ -289,9 +289,8 @@ bool Exchange::moves_on(const Verdict& verdict, const Candidate& candidate) cons
 }
 
 void Exchange::keep_session(const Provider& provider) {
-    // A pinned request says nothing about where its session belongs.
-    if (fields_.provider || !is_inference()) return;
-    worker_.process.sticky.put(session_.key, StickyTable::provider_hash(provider.name), began_);
+    if (!is_inference()) return;
+    worker_.process.sticky.put(sticky_key(), StickyTable::provider_hash(provider.name), began_);
 }
 
 // Counts how the attempt ended, and tells the control thread what health must know.

@@ -139,6 +139,7 @@ class Exchange {
 
     // plan.cpp
     bool is_claude_code() const;
+    SessionKey sticky_key() const;
     Plan make_plan();
     LocalFailure no_candidate(const Plan& plan) const;
 

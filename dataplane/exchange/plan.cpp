@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include <functional>
+
 #include "dataplane/exchange/exchange.hpp"
 #include "dataplane/exchange/match_route.hpp"
 
@@ -14,9 +16,19 @@ bool Exchange::is_claude_code() const {
     return agent && agent->starts_with("claude-cli/");
 }
 
+// What a session's provider is remembered under. A pinned request says nothing about where its session belongs, but stays with
+// its account among those that the pin stands for.
+SessionKey Exchange::sticky_key() const {
+    if (!fields_.provider) return session_.key;
+    return session_.key ^ (std::hash<std::string_view>{}(*fields_.provider) * 0x9e3779b97f4a7c15ULL);
+}
+
 Plan Exchange::make_plan() {
     UnixMs now = record_.at;
-    sticky_ = worker_.process.sticky.find(session_.key, began_, settings().sticky_duration);
+    const StickyTable& sticky = worker_.process.sticky;
+    sticky_ = sticky.find(sticky_key(), began_, settings().sticky_duration);
+    // Its first pinned request: where the session is, its prompt is cached.
+    if (sticky_ == 0) sticky_ = sticky.find(session_.key, began_, settings().sticky_duration);
     auto next_turn = [this](const Route& route) {
         auto& turns = worker_.process.round_robin;
         auto place = static_cast<std::size_t>(&route - snapshot_->routes.data());
