@@ -218,6 +218,22 @@ Verdict classify_plain_body(std::string_view body, const Settings& settings) {
     return verdict;
 }
 
+Verdict classify_redirect(
+    const wire::ResponseHead& head,
+    const Provider& provider,
+    const Settings& settings,
+    std::span<const std::string_view> client_keys
+) {
+    std::string_view location = wire::find_field(head.fields, "location").value_or("nowhere");
+    // What follows may repeat the request.
+    location = location.substr(0, location.find_first_of("?#"));
+    return classify_transport(
+        FailureClass::kProtocol,
+        fmt::format("redirect {} to {}: correct base_url", head.status, quote(location, provider, client_keys)),
+        settings
+    );
+}
+
 Verdict classify_transport(FailureClass failure, std::string detail, const Settings& settings) {
     Verdict verdict;
     verdict.failure = failure;

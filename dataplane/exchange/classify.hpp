@@ -48,6 +48,15 @@ Verdict classify_error_object(
 // A 2xx body that is neither JSON nor an event stream: good, unless the operator's patterns say otherwise.
 Verdict classify_plain_body(std::string_view body, const Settings& settings);
 
+// A 3xx. Nobody follows it, neither we nor the client: what was asked holds a credential and a prompt, and was meant for this
+// origin. `client_keys` as above.
+Verdict classify_redirect(
+    const wire::ResponseHead& head,
+    const Provider& provider,
+    const Settings& settings,
+    std::span<const std::string_view> client_keys = {}
+);
+
 // Anything below HTTP: connect, TLS, timeout, cut, malformed.
 Verdict classify_transport(FailureClass failure, std::string detail, const Settings& settings);
 

@@ -75,12 +75,10 @@ LocalFailure Exchange::cut_refusal(const Provider& provider, unsigned status) co
 net::awaitable<Verdict> Exchange::judge(const Provider& provider) {
     const wire::ResponseHead& head = response_->head();
     if (head.status >= 300 && head.status < 400) {
-        auto location = wire::find_field(head.fields, "location");
-        co_return classify_transport(
-            FailureClass::kProtocol,
-            fmt::format("redirect {} to {}: correct base_url", head.status, location.value_or("nowhere")),
-            settings()
-        );
+        Verdict verdict = classify_redirect(head, provider, settings(), client_keys());
+        // Passed on, it would send the client there, with all that it has sent here.
+        let_go();
+        co_return verdict;
     }
     auto coding = wire::find_field(head.fields, "content-encoding");
     bool coded = coding && !coding->empty() && !wire::equals_lower(*coding, "identity");

@@ -38,6 +38,17 @@ class Classify : public testing::Test {
     }
 };
 
+TEST_F(Classify, ARedirectIsAMistakeAndNamesNoSecret) {
+    own_.credential = Credential{"authorization", "Bearer secret-of-the-account"};
+    wire::ResponseHead head;
+    head.status = 307;
+    head.fields = {{"location", "https://elsewhere.example/secret-of-the-account/v1?prompt=words#more"}};
+    Verdict verdict = classify_redirect(head, own_, settings_);
+    EXPECT_EQ(verdict.failure, FailureClass::kProtocol);
+    EXPECT_TRUE(verdict.try_next);
+    EXPECT_EQ(verdict.detail, "redirect 307 to https://elsewhere.example/[redacted]/v1: correct base_url");
+}
+
 TEST_F(Classify, EveryStatusHasItsClass) {
     struct Case {
         unsigned status;
