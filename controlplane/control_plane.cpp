@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <google/protobuf/util/message_differencer.h>
 
+#include <algorithm>
+
 #include "base/file.hpp"
 #include "controlplane/oauth/expand_accounts.hpp"
 
@@ -272,6 +274,7 @@ Result<void> ControlPlane::put_in_force(
             {{"source", name_of(head.source)}, {"actor", head.actor}, {"reason", head.reason}}
         );
     }
+    for (const std::string& notice : notices) log_.emit(LogLevel::kWarning, LogEvent::kNotice, notice);
     config_ = std::move(config);
     change_notices_ = std::move(notices);
     loaded_at_ = unix_now();
@@ -328,9 +331,11 @@ void ControlPlane::apply_log_settings() {
     }
 }
 
+// Those of the last change were logged with it.
 void ControlPlane::log_notices() {
     const v1::GetStatusResponse shown = status();
     for (const std::string& notice : shown.notices()) {
+        if (std::find(change_notices_.begin(), change_notices_.end(), notice) != change_notices_.end()) continue;
         log_.emit(LogLevel::kWarning, LogEvent::kNotice, notice);
     }
 }

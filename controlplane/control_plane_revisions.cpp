@@ -103,6 +103,11 @@ Result<v1::DiffConfigResponse> ControlPlane::diff_config(const v1::DiffConfigReq
         );
     }
     response.set_diff(*std::move(diff));
+    for (const MovedCredential& moved : revisions_.moved(from->yaml, to->yaml)) {
+        response.add_warnings(fmt::format(
+            "{}: to {} by {}, to {} by {}", moved.what, moved.from, response.from(), moved.to, response.to()
+        ));
+    }
     return response;
 }
 

@@ -194,9 +194,9 @@ v1::ValidateConfigResponse ControlPlane::validate(const v1::ValidateConfigReques
         return response;
     }
     response.set_ok(true);
-    for (const std::string& notice : std::get<LoadedConfig>(result).notices) {
-        response.add_notices(notice);
-    }
+    const LoadedConfig& loaded = std::get<LoadedConfig>(result);
+    for (const std::string& notice : loaded.notices) response.add_notices(notice);
+    for (const std::string& words : revisions_.moved_words(loaded)) response.add_notices(words);
     return response;
 }
 

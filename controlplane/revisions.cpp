@@ -64,6 +64,7 @@ void Revisions::apply(Candidate& candidate, std::vector<Override> overrides) con
             ended.enabled ? "enabled" : "disabled"
         ));
     }
+    for (std::string& words : moved_words(candidate.loaded)) candidate.notices.push_back(std::move(words));
 }
 
 Result<Proposal> Revisions::at_start(LoadedConfig file) {
@@ -272,6 +273,25 @@ Result<std::string> Revisions::shown(const Revision& revision) const {
     if (!text->empty() && !text->ends_with('\n')) *text += '\n';
     for (const Override& entry : revision.overrides) *text += "# " + describe(entry) + '\n';
     return text;
+}
+
+std::vector<MovedCredential> Revisions::moved(const std::string& from, const std::string& to) const {
+    LoadResult before = parse_config(from, file_, environment_, sealed_keys_);
+    LoadResult after = parse_config(to, file_, environment_, sealed_keys_);
+    const auto* a = std::get_if<LoadedConfig>(&before);
+    const auto* b = std::get_if<LoadedConfig>(&after);
+    return a != nullptr && b != nullptr ? moved_credentials(*a, *b) : std::vector<MovedCredential>();
+}
+
+std::vector<std::string> Revisions::moved_words(const LoadedConfig& next) const {
+    std::vector<std::string> words;
+    if (head_.number == 0 || head_.yaml == next.text) return words;
+    // At a start nothing is loaded yet.
+    for (const MovedCredential& one :
+         loaded_.text.empty() ? moved(head_.yaml, next.text) : moved_credentials(loaded_, next)) {
+        words.push_back(to_string(one));
+    }
+    return words;
 }
 
 Result<std::string> Revisions::diff(

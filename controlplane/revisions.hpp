@@ -10,6 +10,7 @@
 #include "base/result.hpp"
 #include "controlplane/config/load.hpp"
 #include "controlplane/config/mask_yaml.hpp"
+#include "controlplane/config/moved_credentials.hpp"
 #include "controlplane/overrides.hpp"
 #include "controlplane/store/store.hpp"
 
@@ -92,6 +93,10 @@ class Revisions {
     // What an operator sees of a revision: its text with secrets masked, and what was enabled and
     // disabled by hand, as comments.
     Result<std::string> shown(const Revision& revision) const;
+    // The credentials that one text sends to another origin than the other; none when one of them is no good.
+    std::vector<MovedCredential> moved(const std::string& from, const std::string& to) const;
+    // The same, in words, of what would follow the head.
+    std::vector<std::string> moved_words(const LoadedConfig& next) const;
     // Of the difference between what two revisions show.
     Result<std::string> diff(
         const Revision& from,

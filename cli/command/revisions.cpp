@@ -51,6 +51,9 @@ int diff_config(Session& session, const std::string& from, const std::string& to
                     << '\n';
     } else {
         print_diff(session, answer->diff());
+        for (const std::string& warning : answer->warnings()) {
+            session.out << paint("note: ", Tone::kWarn, session.color) << printable(warning) << '\n';
+        }
     }
     return kDone;
 }

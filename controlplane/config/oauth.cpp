@@ -101,9 +101,10 @@ void read_accounts(MapReader& provider_reader, v1::Provider& provider, ParseCont
 void advise_on_oauth(const v1::Provider& provider, const std::string& path, ParseContext& context) {
     if (provider.auth_type() != v1::AUTH_TYPE_OAUTH) return;
     Result<Endpoint> endpoint = parse_base_url(provider.base_url());
-    if (!endpoint || endpoint->host == kAnthropicHost) return;
+    bool anthropic = endpoint && endpoint->tls && endpoint->host == kAnthropicHost && endpoint->port == 443;
+    if (!endpoint || anthropic) return;
     context.notices.push_back(fmt::format(
-        "{}: access tokens of your accounts go to {}, which is not {}{}",
+        "{}: access tokens of your accounts go to {}, which is not https://{}{}",
         path,
         endpoint->authority,
         kAnthropicHost,

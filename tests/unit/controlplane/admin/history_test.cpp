@@ -1,5 +1,8 @@
 // The history: rollback, save, what is shown of it; and changes that take something away.
+#include <fmt/format.h>
 #include <sys/stat.h>
+
+#include <algorithm>
 
 #include "controlplane/config/edits.hpp"
 #include "tests/unit/controlplane/admin/revisions_fixture.hpp"
@@ -98,6 +101,55 @@ TEST_F(RevisionsTest, SaveWritesThroughASymbolicLink) {
     ASSERT_TRUE(save());
     EXPECT_TRUE(std::filesystem::is_symlink(file_));
     EXPECT_TRUE(has(*read_file(real), "weight: 7"));
+}
+
+TEST_F(RevisionsTest, AChangeThatSendsACredentialElsewhereSaysSo) {
+    start(config_yaml());
+    const std::string moved = replaced(config_yaml(), "http://127.0.0.1:7001", "https://b.example:8443/x");
+    ASSERT_NE(moved, config_yaml());
+    const std::string words =
+        "the credential of provider 'alpha' will from now on go to https://b.example:8443 rather than to http://127.0.0.1:7001";
+    // Before: in the file.
+    dir_.write("config.yaml", moved);
+    Result<v1::DiffConfigResponse> diff = plane_->diff_config(v1::DiffConfigRequest());
+    ASSERT_TRUE(diff);
+    ASSERT_EQ(diff->warnings_size(), 1) << diff->ShortDebugString();
+    EXPECT_EQ(
+        diff->warnings(0),
+        "the credential of provider 'alpha': to https://b.example:8443 by " + file_.string() +
+            ", to http://127.0.0.1:7001 by revision 1 (running)"
+    );
+    v1::ValidateConfigResponse checked = plane_->validate(v1::ValidateConfigRequest());
+    EXPECT_TRUE(has(checked.ShortDebugString(), "https://b.example:8443 rather than")) << checked.ShortDebugString();
+    // When it is taken: a notice, and an event.
+    std::vector<std::string> logged;
+    log_.set_tap([&](const LogRecord& record) { logged.push_back(record.message); });
+    ASSERT_EQ(reload(moved).result, ReloadResult::kChanged);
+    EXPECT_EQ(std::count(logged.begin(), logged.end(), words), 1);
+    EXPECT_TRUE(has(plane_->status().ShortDebugString(), "https://b.example:8443 rather than"));
+    // By hand, tried and done.
+    v1::EditConfigRequest edit;
+    edit.mutable_context()->set_dry_run(true);
+    edit.mutable_update_provider()->mutable_provider()->set_name("alpha");
+    edit.mutable_update_provider()->mutable_provider()->set_base_url("https://c.example");
+    Result<v1::ChangeResponse> tried = plane_->edit_config(edit);
+    ASSERT_TRUE(tried);
+    ASSERT_EQ(tried->warnings_size(), 1) << tried->ShortDebugString();
+    EXPECT_TRUE(has(tried->warnings(0), "https://c.example rather than to https://b.example:8443"));
+    logged.clear();
+    edit.mutable_context()->set_dry_run(false);
+    ASSERT_TRUE(plane_->edit_config(edit));
+    EXPECT_EQ(std::count(logged.begin(), logged.end(), tried->warnings(0)), 1);
+    // At a start.
+    logged.clear();
+    start(config_yaml());
+    log_.set_tap({});
+    EXPECT_TRUE(has(fmt::format("{}", fmt::join(logged, "\n")), "http://127.0.0.1:7001 rather than to https://c.example"));
+    // Another path is the same origin.
+    ASSERT_EQ(
+        reload(replaced(config_yaml(), "http://127.0.0.1:7001", "http://127.0.0.1:7001/other")).result, ReloadResult::kChanged
+    );
+    EXPECT_FALSE(has(plane_->status().ShortDebugString(), "rather than"));
 }
 
 TEST_F(RevisionsTest, NoViewShowsASecret) {
