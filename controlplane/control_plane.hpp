@@ -181,6 +181,7 @@ class ControlPlane {
     void log_notices();
     void tick();
     Error unknown_provider(std::string_view name) const;
+    Result<const v1::Provider*> provider_to_test(const std::string& name) const;
 
     boost::asio::io_context& context_;
     Log& log_;

@@ -61,7 +61,7 @@ std::string shown(std::string text, const HttpRequest& request) {
     // A provider may repeat the key that it refuses, and a gateway any header.
     for (const auto& [name, value] : request.headers) {
         if (name == "host" || name.starts_with("content-") || name == "accept-encoding" ||
-            name == "anthropic-version" || name == "user-agent") {
+            name == "anthropic-version" || name == "anthropic-beta" || name == "user-agent") {
             continue;
         }
         text = replaced_all(std::move(text), value, "[redacted]");
@@ -82,6 +82,7 @@ std::string shown(std::string text, const HttpRequest& request) {
 }
 
 std::string advice(unsigned status) {
+    if (status >= 300 && status < 400) return "; it sends requests elsewhere, which are not followed: correct base_url";
     if (status == 401 || status == 403) return "; the credential is not accepted: is it right?";
     if (status == 404)
         return "; is the base_url right, and does it know this model (--model NAME)?";
@@ -148,6 +149,8 @@ Result<HttpRequest> make_test_request(
     set(request.headers, "content-type", "application/json");
     set(request.headers, "accept-encoding", "identity");
     if (!openai) set(request.headers, "anthropic-version", "2023-06-01");
+    // The API takes no access token of an account without it.
+    if (provider.auth_type() == v1::AUTH_TYPE_OAUTH) set(request.headers, "anthropic-beta", "oauth-2025-04-20");
     set(request.headers, credential->header_name(), credential->header_value());
     // Those of the configuration go over everything, as in a data plane.
     for (const v1::Header& header : provider.headers()) {

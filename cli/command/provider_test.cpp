@@ -27,7 +27,7 @@ int test_provider(
         return code;
     }
     Table table({});
-    table.add({"provider", Cell(name, Tone::kBold)});
+    table.add({"provider", Cell(answer->provider(), Tone::kBold)});
     table.add({"asked", fmt::format("{} for one token of {}", answer->url(), answer->model())});
     table.add(
         {"status",

@@ -39,6 +39,27 @@ std::string header(const HttpRequest& request, const std::string& name) {
     return "none";
 }
 
+TEST(TestRequest, OfAnAccountSaysWhatTheApiWantsToHear) {
+    Parts parts;
+    EXPECT_EQ(header(*parts.make(), "anthropic-beta"), "none");
+    parts.provider.set_auth_type(v1::AUTH_TYPE_OAUTH);
+    EXPECT_EQ(header(*parts.make(), "anthropic-beta"), "oauth-2025-04-20");
+    EXPECT_EQ(header(*parts.make(), "authorization"), std::string("Bearer ") + kKey);
+}
+
+TEST(TestRequest, ARedirectIsAMistakeInTheConfiguration) {
+    Parts parts;
+    Result<HttpRequest> request = parts.make();
+    ASSERT_TRUE(request);
+    HttpResponse answer;
+    answer.status = 307;
+    answer.headers = {{"location", std::string("https://elsewhere.example/?key=") + kKey}};
+    v1::TestProviderResponse told = describe_test(*request, answer, Milliseconds(12));
+    EXPECT_FALSE(told.ok());
+    EXPECT_NE(told.message().find("correct base_url"), std::string::npos) << told.message();
+    EXPECT_EQ(told.ShortDebugString().find(kKey), std::string::npos);
+}
+
 TEST(TestRequest, AsksForOneTokenAsADataPlaneWould) {
     Parts parts;
     v1::Header& extra = *parts.provider.add_headers();
