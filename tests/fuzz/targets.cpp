@@ -221,6 +221,7 @@ const std::vector<Target>& targets() {
         count_tokens_target(),
         model_list_target(),
         sealed_record_target(),
+        login_callback_target(),
     };
     return kAll;
 }

@@ -23,6 +23,7 @@ void last_known_good(std::string_view bytes);
 void count_tokens(std::string_view bytes);
 void model_list(std::string_view bytes);
 void sealed_record(std::string_view bytes);
+void login_callback(std::string_view bytes);
 
 // Files and the content of one, sealed with the target's key.
 std::vector<std::string> last_known_good_seeds();
@@ -50,5 +51,6 @@ Target convert_streams_target();
 Target answer_filters_target();
 Target count_tokens_target();
 Target model_list_target();
+Target login_callback_target();
 
 }  // namespace balancer::fuzz
