@@ -22,7 +22,8 @@ constexpr const char* kFooter =
     "\n"
     "Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 3 cannot reach the control plane or\n"
     "not allowed, 4 degraded (status: no healthy provider, or data planes out of sync; explain: not\n"
-    "found, and some data planes could not be asked).\n";
+    "found, and some data planes could not be asked; oauth status: a login is dead or uncertain, or its\n"
+    "token has ended).\n";
 
 void add_globals(CLI::App& app, Request& request) {
     app.add_option("--server", request.server, "The control plane's gRPC address")

@@ -59,7 +59,7 @@ int explain(Session& session, const std::string& request_id);
 
 // Prints the URL to open, then reads from standard input what comes back.
 int oauth_login(Session& session, const AccountFlags& flags);
-// kDegraded when a login is dead or uncertain.
+// kDegraded when a login is dead or uncertain, or its token has ended.
 int oauth_status(Session& session);
 int oauth_refresh(Session& session, const AccountFlags& flags);
 int oauth_logout(Session& session, const AccountFlags& flags);

@@ -20,9 +20,8 @@ Cell state_cell(const v1::AccountView& account, UnixMs now) {
         case v1::AccountView::REFRESHING: return Cell("refreshing", Tone::kPlain);
         default: break;
     }
-    if (account.held_until_ms() > now) {
-        return Cell("used up, " + duration_words(Milliseconds(account.held_until_ms() - now)) + " left", Tone::kWarn);
-    }
+    if (account.expires_at_ms() <= now) return Cell("expired", Tone::kBad);
+    if (account.held_until_ms() > now) return Cell("used up", Tone::kWarn);
     return Cell("ok", Tone::kGood);
 }
 
@@ -34,13 +33,20 @@ std::string in_words(UnixMs at, UnixMs now) {
 std::string share_words(bool told, double share, UnixMs reset, UnixMs now) {
     if (!told) return "-";
     std::string words = fmt::format("{:.0f}%", share * 100);
-    return reset > now ? words + ", " + duration_words(Milliseconds(reset - now)) + " left" : words;
+    return reset > now ? words + ", " + duration_words(Milliseconds(reset - now)) : words;
 }
 
-std::string joined(const google::protobuf::RepeatedPtrField<std::string>& names) {
-    std::string out;
-    for (const std::string& name : names) out += (out.empty() ? "" : ", ") + name;
-    return out.empty() ? "none" : out;
+// Why it failed stands in the account's problem.
+Cell refresh_cell(const v1::AccountView& account, UnixMs now) {
+    if (account.last_refresh_at_ms() == 0) return Cell("not yet");
+    std::string when = ago(account.last_refresh_at_ms(), now);
+    if (account.last_refresh() == "good") return Cell(std::move(when));
+    return Cell("failed " + when, Tone::kWarn);
+}
+
+void print_unused(Session& session, const std::string& account) {
+    session.out << paint("note: ", Tone::kWarn, session.color) << "no provider of the configuration uses '" << printable(account)
+                << "'; it takes one with auth_type: oauth\n";
 }
 
 int print_account(Session& session, const Result<v1::AccountResponse>& answer) {
@@ -56,10 +62,7 @@ int print_account(Session& session, const Result<v1::AccountResponse>& answer) {
         printable(answer->message()),
         in_words(account.expires_at_ms(), session.now)
     );
-    if (account.providers().empty()) {
-        session.out << paint("note: ", Tone::kWarn, session.color)
-                    << "no provider of the configuration uses it yet: it takes one with auth_type: oauth\n";
-    }
+    if (account.providers().empty()) print_unused(session, account.name());
     return kDone;
 }
 
@@ -69,7 +72,8 @@ void print_accounts(Session& session, const v1::ListAccountsResponse& answer) {
         session.out << "nobody is logged in: balancerctl oauth login\n";
         return;
     }
-    Table table({"ACCOUNT", "STATE", "TOKEN AGE", "ENDS", "NEXT REFRESH", "LAST REFRESH", "5 HOURS", "7 DAYS", "PROVIDERS"});
+    // Fits into 80 columns with a name of 20; the rest is in the other forms.
+    Table table({"ACCOUNT", "STATE", "AGE", "ENDS", "REFRESHED", "5 HOURS", "7 DAYS"});
     for (const v1::AccountView& account : answer.accounts()) {
         const v1::AccountUse& use = account.use();
         table.add({
@@ -77,16 +81,14 @@ void print_accounts(Session& session, const v1::ListAccountsResponse& answer) {
             state_cell(account, session.now),
             duration_words(Milliseconds(std::max<UnixMs>(session.now - account.issued_at_ms(), 0))),
             in_words(account.expires_at_ms(), session.now),
-            in_words(account.refresh_due_ms(), session.now),
-            account.last_refresh_at_ms() == 0 ? "none yet"
-                                              : ago(account.last_refresh_at_ms(), session.now) + ", " + account.last_refresh(),
+            refresh_cell(account, session.now),
             share_words(use.has_five_hour(), use.five_hour(), use.five_hour_reset_ms(), session.now),
             share_words(use.has_seven_day(), use.seven_day(), use.seven_day_reset_ms(), session.now),
-            joined(account.providers()),
         });
     }
     table.print(session.out, session.color);
     for (const v1::AccountView& account : answer.accounts()) {
+        if (account.providers().empty()) print_unused(session, account.name());
         if (account.problem().empty()) continue;
         session.out << paint(printable(account.name()) + ": ", Tone::kBad, session.color) << printable(account.problem()) << '\n';
     }
@@ -124,8 +126,9 @@ int oauth_status(Session& session) {
     } else {
         print_document(*answer, session.format, session.out);
     }
-    bool bad = std::any_of(answer->accounts().begin(), answer->accounts().end(), [](const v1::AccountView& account) {
-        return account.state() == v1::AccountView::NEEDS_LOGIN || account.state() == v1::AccountView::UNCERTAIN;
+    bool bad = std::any_of(answer->accounts().begin(), answer->accounts().end(), [now = session.now](const v1::AccountView& account) {
+        return account.state() == v1::AccountView::NEEDS_LOGIN || account.state() == v1::AccountView::UNCERTAIN ||
+               account.expires_at_ms() <= now;
     });
     return bad || !answer->problems().empty() ? kDegraded : kDone;
 }

@@ -5,8 +5,10 @@
 #include <nlohmann/json.hpp>
 
 #include "base/ascii.hpp"
+#include "base/html_page.hpp"
 #include "base/query.hpp"
 #include "base/redact.hpp"
+#include "base/utf8.hpp"
 #include "controlplane/http/json_answer.hpp"
 #include "controlplane/http/oauth_status.hpp"
 
@@ -18,6 +20,9 @@ using Done = std::function<void(v1::ManageResponse)>;
 
 constexpr std::string_view kRefresh = "/oauth/refresh/";
 constexpr std::string_view kTokens = "/oauth/tokens";
+// Of what a provider says about an error.
+constexpr std::size_t kErrorBytesMax = 100;
+constexpr std::size_t kWordsBytesMax = 300;
 constexpr auto kMinutesValid = std::chrono::duration_cast<std::chrono::minutes>(PendingLogins::kValid).count();
 
 bool wants_json(const v1::ManageRequest& request) {
@@ -31,34 +36,12 @@ v1::ManageResponse error(unsigned status, std::string words) {
     return respond(status, Json{{"error", std::move(words)}});
 }
 
-std::string html_text(std::string_view text) {
-    std::string out;
-    for (char c : text) {
-        switch (c) {
-            case '&': out += "&amp;"; break;
-            case '<': out += "&lt;"; break;
-            case '>': out += "&gt;"; break;
-            case '"': out += "&quot;"; break;
-            case '\'': out += "&#39;"; break;
-            default: out.push_back(c);
-        }
-    }
-    return out;
-}
-
-// What the browser shows at the end of a login. Nothing is loaded from anywhere, and no script runs.
+// What the browser shows at the end of a login.
 v1::ManageResponse page(unsigned status, std::string_view title, std::string_view words) {
     v1::ManageResponse response;
     response.set_status(status);
     response.set_content_type("text/html; charset=utf-8");
-    response.set_body(fmt::format(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        "<title>{0}</title><style>body{{font:16px/1.5 sans-serif;max-width:36em;margin:4em auto;padding:0 1em}}"
-        "</style></head><body><h1>{0}</h1><p>{1}</p></body></html>\n",
-        html_text(title),
-        html_text(words)
-    ));
+    response.set_body(html_page(title, words));
     return response;
 }
 
@@ -141,28 +124,32 @@ std::string use_words(const ControlPlane& control_plane, const Account& account)
     return fmt::format("Used by {}.", names);
 }
 
+// RFC 6749 section 4.1.2.1 and 4.1.2.
 void callback(ControlPlane& control_plane, const v1::ManageRequest& request, const Done& done) {
     QueryFields fields = parse_query(request.query());
     bool json = wants_json(request);
     auto fail = [done, json](const std::string& words) {
-        done(json ? error(400, words) : page(400, "The login failed", words));
+        if (json) return done(error(400, words));
+        done(page(400, "Not logged in", words + ". A login begins at /oauth/authorize, or with: balancerctl oauth login"));
     };
+    PastedCode pasted{find_query(fields, "code").value_or(""), find_query(fields, "state").value_or("")};
     if (std::optional<std::string> refused = find_query(fields, "error")) {
+        // Words of whoever made this address are shown only if it knows the state of a login.
+        if (Result<void> known = control_plane.custody().abandon_login(pasted.state); !known) {
+            return fail("The address tells of an error, but " + known.error().text());
+        }
         std::string words = find_query(fields, "error_description").value_or("");
         return fail(fmt::format(
-            "The provider says: {}{}{}. Begin again at /oauth/authorize.",
-            refused->substr(0, 200),
+            "The provider did not give access: {}{}{}",
+            utf8_prefix(*refused, kErrorBytesMax),
             words.empty() ? "" : ": ",
-            words.substr(0, 300)
+            utf8_prefix(words, kWordsBytesMax)
         ));
     }
-    PastedCode pasted{find_query(fields, "code").value_or(""), find_query(fields, "state").value_or("")};
-    if (pasted.code.empty() || pasted.state.empty()) {
-        return fail("This address lacks the code or the state of a login. Begin again at /oauth/authorize.");
-    }
+    if (pasted.code.empty() || pasted.state.empty()) return fail("This address lacks the code or the state of a login");
     control_plane.custody().finish_login(
         std::move(pasted), {}, [&control_plane, done, json, fail](Result<const Account*> result) {
-            if (!result) return fail(result.error().text() + ".");
+            if (!result) return fail("It did not work: " + result.error().text());
             const Account& account = **result;
             if (json) return done(respond(200, logged_in_json(account)));
             done(page(

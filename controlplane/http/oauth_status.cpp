@@ -52,11 +52,11 @@ Json held_models(const Account& account, UnixMs now) {
     return held;
 }
 
-const char* state_of(const Account& account) {
+const char* state_of(const Account& account, UnixMs now) {
     if (account.needs_login) return "needs_login";
     if (account.claim) return "refreshing";
     if (account.uncertain) return "uncertain";
-    return "ok";
+    return is_usable(account, now) ? "ok" : "expired";
 }
 
 Json token_json(const ControlPlane& control_plane, const Account& account, int index, UnixMs now) {
@@ -83,11 +83,11 @@ Json token_json(const ControlPlane& control_plane, const Account& account, int i
         {"last_used_timestamp", seconds(account.use_at)},
         {"account_name", account.organization},
         {"email", account.email},
-        {"state", state_of(account)},
+        {"state", state_of(account, now)},
         {"problem", account.problem},
         {"generation", account.generation},
         {"token_age_seconds", (now - account.issued_at) / 1000},
-        {"refresh_due", seconds(next_refresh(account).value_or(0))},
+        {"refresh_due", seconds(control_plane.custody().refresh_due(account).value_or(0))},
         {"last_refresh", {{"at", seconds(account.last_refresh_at)}, {"result", account.last_refresh}}},
         {"refreshes", account.refreshes},
         {"windows", window_json(account)},

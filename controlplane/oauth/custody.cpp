@@ -246,11 +246,10 @@ void Custody::arm() {
     if (stopped_) return;
     UnixMs now = options_.clock();
     std::optional<UnixMs> next;
-    if (settings_.auto_refresh) {
-        for (const auto& [name, entry] : book_.entries()) {
-            std::optional<UnixMs> due = next_refresh(entry.account);
-            if (due && (!next || *due < *next)) next = due;
-        }
+    for (const auto& [name, entry] : book_.entries()) {
+        std::optional<UnixMs> due = refresh_due(entry.account);
+        if (!due && !entry.unsaved) due = login_end(entry.account);
+        if (due && (!next || *due < *next)) next = due;
     }
     Milliseconds wait = kLookMax;
     for (const auto& [name, entry] : book_.entries()) {
@@ -274,6 +273,7 @@ void Custody::on_timer() {
     for (auto& [name, entry] : book_.entries()) weighed = weigh(entry.account) || weighed;
     if (weighed) changed("windows of accounts have begun anew");
     UnixMs now = options_.clock();
+    end_with_tokens(now);
     if (settings_.auto_refresh) {
         std::vector<std::string> due;
         for (const auto& [name, entry] : book_.entries()) {
@@ -283,6 +283,23 @@ void Custody::on_timer() {
         for (const std::string& name : due) begin_refresh(name, RefreshCause::kDue, {});
     }
     arm();
+}
+
+// Logins without a refresh token.
+void Custody::end_with_tokens(UnixMs now) {
+    for (auto& [name, entry] : book_.entries()) {
+        std::optional<UnixMs> end = login_end(entry.account);
+        if (!end || now < *end || entry.unsaved) continue;
+        Account ended = entry.account.copy();
+        end_login(ended);
+        log_refresh(ended, RefreshCause::kDue, false);
+        if (Result<void> kept = book_.put(std::move(ended)); !kept) note_unsaved(name, kept.error());
+        changed(fmt::format("login of {} is over", name));
+    }
+}
+
+std::optional<UnixMs> Custody::refresh_due(const Account& account) const {
+    return settings_.auto_refresh ? next_refresh(account) : std::nullopt;
 }
 
 double Custody::chance() {

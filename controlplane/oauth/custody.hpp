@@ -60,7 +60,10 @@ class Custody {
     // What came back. `account` not empty: that name rather than the one said at the beginning.
     void finish_login(PastedCode pasted, std::string account, Done done);
 
-    // Tokens of another program, which must not use them any more.
+    // The provider sent an error back instead of a code. An error: no login of that state is under way.
+    Result<void> abandon_login(std::string_view state);
+
+    // Tokens of another program, which must not use them any more. An error: such an account is there, and alive.
     Result<const Account*> import_account(std::string name, TokenGrant grant);
 
     void refresh(const std::string& name, Done done);
@@ -77,6 +80,9 @@ class Custody {
     // By name; valid until the next call that changes something.
     std::vector<const Account*> accounts() const;
     const Account* find(std::string_view name) const;
+
+    // When it is going to be refreshed by itself.
+    std::optional<UnixMs> refresh_due(const Account& account) const;
 
     // The access tokens that data planes may send.
     void add_credentials(v1::CredentialSection& section) const;
@@ -102,6 +108,7 @@ class Custody {
     void note_unsaved(const std::string& name, const Error& error);
     void arm();
     void on_timer();
+    void end_with_tokens(UnixMs now);
     double chance();
 
     boost::asio::io_context& context_;

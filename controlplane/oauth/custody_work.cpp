@@ -48,17 +48,15 @@ void Custody::finish_login(PastedCode pasted, std::string account, Done done) {
     if (!account.empty() && !is_account_name(account)) {
         return tell(done, invalid("an account's name has 1 to 100 bytes, and neither a slash nor control characters"));
     }
-    std::optional<PendingLogin> login = logins_.take(pasted.state, steady_now());
-    if (!login) {
-        return tell(
-            done,
-            invalid(
-                "no login with this state is under way: it was finished already, is older than 10 minutes, or was begun "
-                "before the control plane started; begin again"
-            )
-        );
-    }
+    Result<PendingLogin> login = logins_.take(pasted.state, steady_now());
+    if (!login) return tell(done, login.error());
     spawn(exchange(*std::move(login), std::move(pasted.code), std::move(account), done), done);
+}
+
+Result<void> Custody::abandon_login(std::string_view state) {
+    Result<PendingLogin> login = logins_.take(state, steady_now());
+    if (!login) return login.error();
+    return {};
 }
 
 net::awaitable<void> Custody::exchange(PendingLogin login, std::string code, std::string account, Done done) {
@@ -116,10 +114,19 @@ Result<const Account*> Custody::keep_login(std::string name, TokenGrant grant, U
 }
 
 Result<const Account*> Custody::import_account(std::string name, TokenGrant grant) {
-    if (!name.empty() && !is_account_name(name)) {
+    if (!is_account_name(name)) {
         return invalid("an account's name has 1 to 100 bytes, and neither a slash nor control characters");
     }
-    if (grant.access_token.empty()) return invalid("there is no access token to import");
+    const std::string_view refresh = grant.refresh_token.view();
+    if (!is_token(grant.access_token.view())) return invalid("there is no access token that could be sent");
+    if (!refresh.empty() && !is_token(refresh)) return invalid("its refresh token is none");
+    // Ours has rotated since, so the other program's is spent: one that is posted twice ends the login.
+    const AccountBook::Entry* known = book_.find(name);
+    if (known != nullptr && !known->account.needs_login && !known->account.refresh_token.empty()) {
+        return invalid(
+            fmt::format("account '{0}' is logged in already; `balancerctl oauth logout {0}` first to replace it", name)
+        );
+    }
     return keep_login(std::move(name), std::move(grant), options_.clock());
 }
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstddef>
-#include <optional>
+#include <deque>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,17 +32,23 @@ class PendingLogins {
     // An error: so many are under way already. None is pushed out by another.
     Result<PendingLogin> begin(std::string account, std::string redirect_uri, SteadyTime now);
 
-    // The login of that state, which is over with this: a state works once. Nothing: there is none, it was used, or it is
-    // older than kValid. Takes a time that does not depend on how much of the state is right.
-    std::optional<PendingLogin> take(std::string_view state, SteadyTime now);
-
-    std::size_t size() const { return logins_.size(); }
+    // The login of that state, which is over with this: a state works once. An error says in words whether it was used, is
+    // older than kValid, or was never known. Takes a time that does not depend on how much of the state is right.
+    Result<PendingLogin> take(std::string_view state, SteadyTime now);
 
   private:
-    void forget_old(SteadyTime now);
+    // One that is over: somebody who opens its page again is told so.
+    struct Ended {
+        std::string state;
+        bool used = false;  // else it was too old
+    };
+
+    void end(const PendingLogin& login, bool used);
+    void end_old(SteadyTime now);
 
     RandomBytes random_;
     std::vector<PendingLogin> logins_;
+    std::deque<Ended> ended_;  // the last kPendingMax
 };
 
 }  // namespace balancer::controlplane

@@ -163,6 +163,20 @@ bool is_usable(const Account& account, UnixMs now) {
     return !(account.unauthorized && account.needs_login);
 }
 
+std::optional<UnixMs> login_end(const Account& account) {
+    if (account.needs_login || !account.refresh_token.empty()) return std::nullopt;
+    return account.expires_at - kExpiryMargin.count();
+}
+
+void end_login(Account& account) {
+    account.needs_login = true;
+    account.problem = fmt::format(
+        "the login is over: its access token has ended, and it came without a refresh token; log in again with "
+        "`balancerctl oauth login {}`",
+        account.name
+    );
+}
+
 std::optional<UnixMs> next_refresh(const Account& account) {
     if (account.refresh_at == 0 || account.refresh_token.empty() || account.needs_login || account.claim) {
         return std::nullopt;

@@ -48,6 +48,11 @@ bool note_unauthorized(Account& account, std::uint64_t generation);
 // A data plane may send it.
 bool is_usable(const Account& account, UnixMs now);
 
+// A login without a refresh token ends with its access token: when it is over without anybody's doing. Nothing: it is not
+// one, or is over.
+std::optional<UnixMs> login_end(const Account& account);
+void end_login(Account& account);
+
 // The next try by itself; none: there will be none.
 std::optional<UnixMs> next_refresh(const Account& account);
 

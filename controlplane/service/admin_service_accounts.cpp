@@ -32,7 +32,7 @@ v1::AccountView to_view(const Account& account, const ControlPlane& control_plan
     out.set_logged_in_at_ms(account.logged_in_at);
     out.set_issued_at_ms(account.issued_at);
     out.set_expires_at_ms(account.expires_at);
-    if (control_plane.custody().settings().auto_refresh) out.set_refresh_due_ms(next_refresh(account).value_or(0));
+    out.set_refresh_due_ms(control_plane.custody().refresh_due(account).value_or(0));
     out.set_last_refresh_at_ms(account.last_refresh_at);
     out.set_last_refresh(account.last_refresh);
     out.set_refreshes(account.refreshes);

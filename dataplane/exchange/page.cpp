@@ -5,6 +5,7 @@
 
 #include "base/log.hpp"
 #include "base/net.hpp"
+#include "base/utf8.hpp"
 #include "dataplane/exchange/elsewhere.hpp"
 #include "dataplane/exchange/exchange.hpp"
 
@@ -12,6 +13,14 @@ namespace balancer::dataplane {
 namespace {
 
 constexpr std::uint64_t kManagementBodyMax = 1U << 20;
+
+// Of what the control plane answers, some is for browsers. Codes and states of logins stand in the address, so the next page
+// is not told it; nothing is loaded, run, framed or sent.
+constexpr std::string_view kBrowserLines =
+    "referrer-policy: no-referrer\r\n"
+    "content-security-policy: default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'\r\n"
+    "x-content-type-options: nosniff\r\n";
 
 std::size_t count_healthy(const Snapshot& snapshot, const HealthView& health) {
     std::size_t healthy = 0;
@@ -61,15 +70,16 @@ net::awaitable<void> Exchange::relay_to_control_plane() {
     if (unread) co_return co_await fail(*std::move(unread));
 
     Elsewhere<ManageAnswer> managed(worker_.context);
+    // gRPC takes no other text than UTF-8.
     ManageCall call{
         std::string(head_.method),
-        std::string(head_.path),
-        std::string(head_.query.empty() ? head_.query : head_.query.substr(1)),
+        to_utf8(head_.path),
+        to_utf8(head_.query.empty() ? head_.query : head_.query.substr(1)),
         std::string(body_.view()),
         std::string(record_.client_key),
         record_.remote,
-        std::string(wire::find_field(head_.fields, "host").value_or("")),
-        std::string(wire::find_field(head_.fields, "accept").value_or("")),
+        to_utf8(wire::find_field(head_.fields, "host").value_or("")),
+        to_utf8(wire::find_field(head_.fields, "accept").value_or("")),
     };
     worker_.process.manage(std::move(call), managed.taker());
     co_await managed.wait(SweepEntry::kNever);
@@ -79,8 +89,7 @@ net::awaitable<void> Exchange::relay_to_control_plane() {
         std::string lines;
         if (!answer.allow.empty()) lines = "allow: " + answer.allow + "\r\n";
         if (!answer.location.empty()) lines += "location: " + answer.location + "\r\n";
-        // Codes and states of logins stand in the address: the next page is not told.
-        lines += "referrer-policy: no-referrer\r\n";
+        lines += kBrowserLines;
         co_return co_await reply(answer.status, answer.content_type, answer.body, lines);
     }
     LocalFailure failure = refusal(

@@ -165,7 +165,10 @@ TEST_F(OAuth, TheWayBackTellsWhatWentWrong) {
     RawResponse forged = send("GET", "/oauth/callback?code=c&state=forged");
     EXPECT_EQ(forged.status, 400U);
     EXPECT_NE(forged.body.find("no login with this state"), std::string::npos) << forged.body;
-    RawResponse refused = send("GET", "/oauth/callback?error=access_denied&error_description=%3Cscript%3Ealert(1)%3C/script%3E");
+    std::string state = json::parse(send("GET", "/oauth/authorize?format=json").body)["state"];
+    RawResponse refused = send(
+        "GET", "/oauth/callback?error=access_denied&error_description=%3Cscript%3Ealert(1)%3C/script%3E&state=" + state
+    );
     EXPECT_EQ(refused.status, 400U);
     EXPECT_NE(refused.body.find("access_denied"), std::string::npos);
     EXPECT_EQ(refused.body.find("<script>"), std::string::npos) << refused.body;
@@ -339,7 +342,7 @@ TEST_F(OAuth, BalancerctlLogsInShowsRefreshesAndLogsOut) {
     EXPECT_EQ(ctl({"oauth", "refresh", "joe"}), 0) << said_;
     EXPECT_EQ(ctl({"oauth", "status"}), 0) << said_;
     EXPECT_NE(said_.find("joe"), std::string::npos);
-    EXPECT_NE(said_.find("good"), std::string::npos) << said_;
+    EXPECT_NE(said_.find("REFRESHED"), std::string::npos) << said_;
     EXPECT_EQ(ctl({"-o", "json", "oauth", "status"}), 0);
     EXPECT_EQ(json::parse(said_)["accounts"][0]["generation"], 2) << said_;
     EXPECT_EQ(ctl({"oauth", "login"}, "\n"), 1);

@@ -32,6 +32,10 @@ using Response = http::response<http::string_body>;
 
 constexpr const char* kAuthorizePath = "/oauth/authorize";
 constexpr const char* kTokenPath = "/v1/oauth/token";
+constexpr const char* kConsentPage =
+    "<!doctype html><title>Consent</title><p>Claude Code wants to use your account.</p>"
+    "<form method=post><button id=allow name=answer value=allow>Allow</button>"
+    "<button id=deny name=answer value=deny>Deny</button></form>";
 
 struct Code {
     std::string challenge;
@@ -118,6 +122,23 @@ struct FakeIdp::Impl {
             field("code_challenge"), field("redirect_uri"), consent.state, field("scope"), profile
         };
         return consent;
+    }
+
+    static std::optional<std::string> redirect_of(const std::optional<Consent>& given) {
+        return given ? std::optional(given->redirect) : std::nullopt;
+    }
+
+    // RFC 6749 section 4.1.2.1.
+    static std::optional<std::string> denial(std::string_view url) {
+        QueryFields fields = parse_query(url.substr(std::min(url.find('?'), url.size() - 1) + 1));
+        std::optional<std::string> redirect = find_query(fields, "redirect_uri");
+        if (!redirect) return std::nullopt;
+        return *redirect + "?" +
+               encode_query({
+                   {"error", "access_denied"},
+                   {"error_description", "The user said no."},
+                   {"state", find_query(fields, "state").value_or("")},
+               });
     }
 
     // A new pair for the family; the answer that tells it.
@@ -234,9 +255,15 @@ struct FakeIdp::Impl {
         response.keep_alive(false);
         std::string path = std::string(request.target()).substr(0, std::string(request.target()).find('?'));
         if (path == kAuthorizePath && request.method() == http::verb::get) {
-            std::optional<Consent> given = consent(std::string(request.target()), {});
-            response.result(given ? 302U : 400U);
-            if (given) response.set(http::field::location, given->redirect);
+            // Its forms come back to the same address.
+            response.set(http::field::content_type, "text/html; charset=utf-8");
+            response.body() = kConsentPage;
+        } else if (path == kAuthorizePath && request.method() == http::verb::post) {
+            std::string target(request.target());
+            std::optional<std::string> back =
+                request.body() == "answer=allow" ? redirect_of(consent(target, {})) : denial(target);
+            response.result(back ? 303U : 400U);
+            if (back) response.set(http::field::location, *back);
         } else if (path == kTokenPath && request.method() == http::verb::post) {
             Outcome outcome = take_post(request);
             const IdpAnswer& how = outcome.how;

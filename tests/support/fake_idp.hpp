@@ -76,7 +76,7 @@ class FakeIdp {
 
     std::string base_url() const;       // http://127.0.0.1:N, or https://localhost:N
     std::string token_url() const;      // …/v1/oauth/token
-    std::string authorize_url() const;  // …/oauth/authorize: consents at once and redirects
+    std::string authorize_url() const;  // …/oauth/authorize: a page with a button to allow, and one to deny
 
     // Somebody consents at the authorize URL. Nothing: the URL is not one that this provider takes, as why_refused() says.
     std::optional<Consent> consent(const std::string& url, const IdpProfile& profile = {});

@@ -167,6 +167,65 @@ TEST_F(CustodyTest, AStateThatIsNotOursReachesNobody) {
     EXPECT_EQ(idp_.posts().size(), 1U);
 }
 
+TEST_F(CustodyTest, ALoginThatTheProviderRefusedIsOver) {
+    tests::Consent consent = *idp_.consent(custody_->begin_login("", "")->url);
+    EXPECT_FALSE(custody_->abandon_login("forged"));
+    EXPECT_TRUE(custody_->abandon_login(consent.state));
+    EXPECT_FALSE(custody_->abandon_login(consent.state));
+    EXPECT_FALSE(finish({consent.code, consent.state}));
+    EXPECT_EQ(idp_.posts().size(), 0U);
+}
+
+// The other program's tokens are older than ours from the first refresh on.
+TEST_F(CustodyTest, AnImportDoesNotReplaceALivingLogin) {
+    auto grant = [](const std::string& access, const std::string& refresh) {
+        TokenGrant out;
+        out.access_token = SecretBytes(access);
+        out.refresh_token = SecretBytes(refresh);
+        out.expires_in = Milliseconds(kHour);
+        return out;
+    };
+    EXPECT_FALSE(custody_->import_account("", grant("access", "refresh"))) << "nobody could tell that it is there";
+    EXPECT_FALSE(custody_->import_account("joe", grant("", "refresh")));
+    EXPECT_FALSE(custody_->import_account("joe", grant("in\r\njected", "refresh")));
+    EXPECT_FALSE(custody_->import_account("joe", grant("access", "in jected")));
+    EXPECT_TRUE(custody_->accounts().empty());
+    ASSERT_TRUE(custody_->import_account("joe", grant("access", "refresh-1")));
+    Result<const Account*> again = custody_->import_account("joe", grant("access", "refresh-2"));
+    ASSERT_FALSE(again);
+    EXPECT_NE(again.error().text().find("logged in already"), std::string::npos) << again.error().text();
+    EXPECT_EQ(refresh_token(), "refresh-1");
+    EXPECT_FALSE(refresh("joe")) << "the provider does not know it";
+    ASSERT_TRUE(custody_->find("joe")->needs_login);
+    EXPECT_TRUE(custody_->import_account("joe", grant("access", "refresh-2")));
+    EXPECT_EQ(refresh_token(), "refresh-2");
+}
+
+TEST_F(CustodyTest, ALoginWithoutARefreshTokenSaysWhenItIsOver) {
+    TokenGrant grant;
+    grant.access_token = SecretBytes("access");
+    grant.expires_in = Milliseconds(kHour);
+    ASSERT_TRUE(custody_->import_account("joe", std::move(grant)));
+    int alerts = 0;
+    log_.set_tap([&](const LogRecord& record) {
+        if (record.event == LogEvent::kAccountNeedsLogin) ++alerts;
+    });
+    now_ += kHour - 120'000;
+    custody_->configure(settings_);
+    context_.restart();
+    context_.run_for(50ms);
+    EXPECT_FALSE(custody_->find("joe")->needs_login);
+    now_ += 120'000;
+    custody_->configure(settings_);
+    run_until([&] { return custody_->find("joe")->needs_login; });
+    EXPECT_NE(custody_->find("joe")->problem.find("balancerctl oauth login joe"), std::string::npos);
+    EXPECT_EQ(published_.credentials(0).state(), v1::Credential::NEEDS_LOGIN);
+    EXPECT_EQ(alerts, 1);
+    log_.set_tap({});
+    open();
+    EXPECT_TRUE(custody_->find("joe")->needs_login);
+}
+
 TEST_F(CustodyTest, LoggingInAgainRenewsTheSameAccount) {
     ASSERT_TRUE(log_in(""));
     std::uint64_t trust = custody_->find("joe@example.com")->trust;

@@ -56,6 +56,22 @@ TEST(PendingLogins, AStateWorksOnceAndForTenMinutes) {
     EXPECT_FALSE(logins.take("unknown", kStart));
 }
 
+TEST(PendingLogins, WhoComesAgainOrTooLateIsToldWhich) {
+    PendingLogins logins(counting());
+    auto words = [&](const std::string& state, SteadyTime now) { return logins.take(state, now).error().text(); };
+    std::string used = logins.begin("", "", kStart)->state;
+    std::string late = logins.begin("", "", kStart)->state;
+    ASSERT_TRUE(logins.take(used, kStart));
+    SteadyTime end = kStart + PendingLogins::kValid;
+    EXPECT_NE(words(used, kStart).find("has come back before"), std::string::npos);
+    EXPECT_NE(words(late, end).find("more than 10 minutes ago"), std::string::npos);
+    EXPECT_NE(words(used, end).find("has come back before"), std::string::npos);
+    EXPECT_NE(words("unknown", end).find("no login with this state"), std::string::npos);
+    // What is over is remembered for a while, and bounded.
+    for (std::size_t i = 0; i < PendingLogins::kPendingMax; ++i) ASSERT_TRUE(logins.take(logins.begin("", "", end)->state, end));
+    EXPECT_NE(words(used, end).find("no login with this state"), std::string::npos);
+}
+
 TEST(PendingLogins, AreBoundedAndNoneIsPushedOut) {
     PendingLogins logins(counting());
     std::string first = logins.begin("", "", kStart)->state;
