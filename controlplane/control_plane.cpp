@@ -49,7 +49,14 @@ ControlPlane::ControlPlane(
           context,
           log,
           &store.sealed(),
-          Custody::Options{[this](const std::string& cause) { publish_sections(cause); }, {}, unix_now, {}}
+          Custody::Options{
+              [this](const std::string& cause) { publish_sections(cause); },
+              {},
+              unix_now,
+              {},
+              options_.post_program,
+              options_.state_dir / "refresh",
+          }
       ) {}
 
 Result<void> ControlPlane::start(LoadedConfig loaded) {

@@ -44,6 +44,7 @@ class ControlPlane {
         std::filesystem::path config_file;
         std::filesystem::path state_dir;  // relative log paths start here
         Environment environment;
+        PostProgram post_program{};  // see Custody::Options
     };
 
     // Counted since the start.

@@ -142,7 +142,7 @@ struct Server::Parts {
             loop,
             log,
             *store,
-            ControlPlane::Options{options.config_file, options.state_dir, options.environment}
+            ControlPlane::Options{options.config_file, options.state_dir, options.environment, options.post_program}
         );
         if (Result<void> started = control_plane->start(std::move(loaded)); !started)
             return started;

@@ -8,6 +8,7 @@
 
 #include "base/log.hpp"
 #include "controlplane/config/load.hpp"
+#include "controlplane/oauth/post_program.hpp"
 #include "controlplane/state_dir.hpp"
 
 namespace balancer::controlplane {
@@ -19,6 +20,7 @@ struct ServerOptions {
     std::string http_address = "127.0.0.1:9092";
     Environment environment = process_environment();
     bool debuggable = false;  // the program does not shield itself (base/process_shield)
+    PostProgram post_program{};  // empty: this process posts refresh tokens itself, and cannot outlive itself
 };
 
 // Why a start failed: what to print, and the program's exit code (2: the configuration is bad, 1:

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/aead.hpp"
+#include "base/bytes.hpp"
+#include "base/file.hpp"
 #include "base/utf8.hpp"
 
 namespace balancer::controlplane {
@@ -104,6 +107,11 @@ Account read_account(const Json& json) {
         Reader claim_reader(*claim);
         claim_reader.read("attempt", out.claim.emplace().attempt);
         claim_reader.read("at", out.claim->at);
+        if (auto key = claim->find("answer_key"); key != claim->end()) {
+            std::optional<std::string> raw = from_hex(key->get_ref<const std::string&>());
+            if (raw && raw->size() == kAeadKeyBytes) out.claim->answer_key = SecretBytes(*raw);
+            if (raw) wipe(*raw);
+        }
     }
     if (auto use = json.find("use"); use != json.end()) out.use = read_use(*use);
     return out;
@@ -116,6 +124,10 @@ bool is_account_name(std::string_view name) {
            std::none_of(name.begin(), name.end(), [](char c) {
                return static_cast<unsigned char>(c) < 0x20 || c == 0x7F || c == '/';
            });
+}
+
+RefreshClaim RefreshClaim::copy() const {
+    return {attempt, at, answer_key.copy()};
 }
 
 Account Account::copy() const {
@@ -133,7 +145,7 @@ Account Account::copy() const {
     out.issued_at = issued_at;
     out.expires_at = expires_at;
     out.refresh_at = refresh_at;
-    out.claim = claim;
+    if (claim) out.claim = claim->copy();
     out.uncertain = uncertain;
     out.needs_login = needs_login;
     out.unauthorized = unauthorized;
@@ -185,10 +197,14 @@ std::string to_record(const Account& account) {
     for (const FamilyHold& hold : account.family_holds) {
         json["family_holds"].push_back(Json{{"family", hold.family}, {"until", hold.until}});
     }
-    if (account.claim) json["claim"] = Json{{"attempt", account.claim->attempt}, {"at", account.claim->at}};
+    if (account.claim) {
+        json["claim"] = Json{{"attempt", account.claim->attempt}, {"at", account.claim->at}};
+        if (const SecretBytes& key = account.claim->answer_key; !key.empty()) json["claim"]["answer_key"] = to_hex(key.view());
+    }
     std::string record = json.dump(-1, ' ', false, Json::error_handler_t::replace);
     wipe(json["access_token"].get_ref<std::string&>());
     wipe(json["refresh_token"].get_ref<std::string&>());
+    if (account.claim && json["claim"].contains("answer_key")) wipe(json["claim"]["answer_key"].get_ref<std::string&>());
     return record;
 }
 
@@ -203,6 +219,7 @@ Result<Account> from_record(std::string_view record) {
         for (const char* key : {"access_token", "refresh_token"}) {
             if (json.contains(key)) wipe(json[key].get_ref<std::string&>());
         }
+        if (account.claim && json["claim"].contains("answer_key")) wipe(json["claim"]["answer_key"].get_ref<std::string&>());
         if (!is_account_name(account.name) || account.access_token.empty()) return invalid("it is no account");
         return account;
     } catch (const Json::exception&) {

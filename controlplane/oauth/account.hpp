@@ -19,8 +19,12 @@ bool is_account_name(std::string_view name);
 
 // A refresh token is about to be posted, or has been, and what came of it is not recorded yet.
 struct RefreshClaim {
-    std::string attempt;  // random, for the log
+    std::string attempt;  // random; names what the process that posts leaves behind
     UnixMs at = 0;
+    // What that process seals the answer with, this once. Empty: the control plane posts itself, and the answer dies with it.
+    SecretBytes answer_key{};
+
+    RefreshClaim copy() const;
 };
 
 // A window of one family of models is used up.

@@ -31,7 +31,7 @@ Result<std::vector<std::string>> AccountBook::load() {
             unreadable(account ? "it is another account's" : account.error().text());
             continue;
         }
-        entries_.insert_or_assign(listed.name, Entry{std::move(*account), (*record)->generation, {}});
+        entries_.insert_or_assign(listed.name, Entry{std::move(*account), store_, (*record)->generation, {}});
     }
     return problems;
 }
@@ -46,9 +46,16 @@ const AccountBook::Entry* AccountBook::find(std::string_view name) const {
     return found == entries_.end() ? nullptr : &found->second;
 }
 
-Result<std::uint64_t> AccountBook::write(const Account& account, std::uint64_t sealed) {
+Result<std::uint64_t> AccountBook::write(SealedStore& store, const Account& account, std::uint64_t sealed) {
     std::string record = to_record(account);
-    Result<std::uint64_t> written = store_->put(kKind, account.name, record, sealed);
+    Result<std::uint64_t> written = store.put(kKind, account.name, record, sealed);
+    if (!written && is(written.error(), SealedErrc::kConflict)) {
+        // A record that could not be read at the start, say: what comes now is newer.
+        if (Result<std::vector<SealedEntry>> list = store.list(kKind)) {
+            auto stored = std::find_if(list->begin(), list->end(), [&](const auto& one) { return one.name == account.name; });
+            written = store.put(kKind, account.name, record, stored == list->end() ? 0 : stored->generation);
+        }
+    }
     wipe(record);
     return written;
 }
@@ -59,16 +66,10 @@ Result<void> AccountBook::put(Account account) {
     if (known == nullptr && entries_.size() >= kAccountsMax) {
         return invalid(fmt::format("there are {} accounts already: log out of one first", kAccountsMax));
     }
-    std::uint64_t sealed = known == nullptr ? 0 : known->sealed;
-    Result<std::uint64_t> written = write(account, sealed);
-    if (!written && is(written.error(), SealedErrc::kConflict)) {
-        // A record that could not be read at the start, say: what comes now is newer.
-        if (Result<std::vector<SealedEntry>> list = store_->list(kKind)) {
-            auto stored = std::find_if(list->begin(), list->end(), [&](const auto& one) { return one.name == name; });
-            written = write(account, stored == list->end() ? 0 : stored->generation);
-        }
-    }
+    SealedStore* store = known == nullptr ? store_ : known->store;
+    Result<std::uint64_t> written = write(*store, account, known == nullptr ? 0 : known->sealed);
     Entry& entry = known == nullptr ? entries_[name] : *known;
+    entry.store = store;
     if (written) {
         entry.account = std::move(account);
         entry.sealed = *written;
@@ -102,7 +103,7 @@ bool AccountBook::has_unsaved() const {
 std::optional<Account> AccountBook::read_if_changed(std::string_view name) {
     Entry* known = find(name);
     if (known == nullptr) return std::nullopt;
-    Result<std::optional<SealedRecord>> record = store_->get(kKind, name);
+    Result<std::optional<SealedRecord>> record = known->store->get(kKind, name);
     if (!record || !*record || (*record)->generation == known->sealed) return std::nullopt;
     Result<Account> account = from_record((*record)->content.view());
     if (!account) return std::nullopt;
@@ -114,7 +115,7 @@ Result<bool> AccountBook::erase(const std::string& name) {
     Entry* known = find(name);
     if (known == nullptr) return false;
     if (known->sealed != 0) {
-        Result<void> erased = store_->erase(kKind, name, known->sealed);
+        Result<void> erased = known->store->erase(kKind, name, known->sealed);
         if (!erased) return erased.error();
     }
     entries_.erase(name);
@@ -122,15 +123,42 @@ Result<bool> AccountBook::erase(const std::string& name) {
 }
 
 Result<void> AccountBook::move_to(SealedStore& store) {
-    if (&store == store_) return {};
-    SealedStore* before = std::exchange(store_, &store);
+    store_ = &store;
+    return move_rest();
+}
+
+Result<void> AccountBook::move_rest() {
+    Result<void> all;
     for (auto& [name, entry] : entries_) {
-        std::uint64_t old = std::exchange(entry.sealed, 0);
-        // What waits for the disk is what it has come to.
-        if (Result<void> moved = put((entry.unsaved ? *entry.unsaved : entry.account).copy()); !moved) return moved;
-        if (old == 0) continue;
-        if (Result<void> erased = before->erase(kKind, name, old); !erased) return erased;
+        Result<void> moved = move(entry);
+        if (!moved && all) all = moved;
     }
+    return all;
+}
+
+bool AccountBook::is_moving() const {
+    return std::any_of(entries_.begin(), entries_.end(), [this](const auto& item) { return item.second.store != store_; });
+}
+
+Result<void> AccountBook::move(Entry& entry) {
+    if (entry.store == store_) return {};
+    // What waits for the disk is what it has come to.
+    Account account = (entry.unsaved ? *entry.unsaved : entry.account).copy();
+    Result<std::uint64_t> written = write(*store_, account, 0);
+    if (!written) return written.error();
+    if (entry.sealed != 0) {
+        Result<void> erased = entry.store->erase(kKind, account.name, entry.sealed);
+        // Killed here, the process leaves both, and they are the same.
+        if (!erased && !is(erased.error(), SealedErrc::kConflict)) {
+            Result<void> undone = store_->erase(kKind, account.name, *written);
+            (void)undone;  // the next try writes over it
+            return erased;
+        }
+    }
+    entry.account = std::move(account);
+    entry.store = store_;
+    entry.sealed = *written;
+    entry.unsaved.reset();
     return {};
 }
 

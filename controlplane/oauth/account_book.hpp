@@ -19,11 +19,14 @@ class AccountBook {
 
     struct Entry {
         Account account;
+        SealedStore* store = nullptr;      // where its record is
         std::uint64_t sealed = 0;          // the generation of its record; 0: it has none
         std::optional<Account> unsaved{};  // what `account` becomes once it is on disk
     };
 
     explicit AccountBook(SealedStore& store) : store_(&store) {}
+
+    bool is_in(const Entry& entry, const SealedStore* store) const { return entry.store == store; }
 
     // Reads all records. One that cannot be read is left out and named in the result, with the reason.
     Result<std::vector<std::string>> load();
@@ -47,11 +50,16 @@ class AccountBook {
     // True: there was one.
     Result<bool> erase(const std::string& name);
 
-    // All records go over to another store; those that stay behind are erased.
+    // New records go to another store from now on, and the others go over, one by one. One that cannot, since the one store
+    // does not take it or the other does not let it go, stays whole where it is, and what is put meanwhile goes there as well:
+    // no store is left with an older one. The first error; move_rest() tries again.
     Result<void> move_to(SealedStore& store);
+    Result<void> move_rest();
+    bool is_moving() const;
 
   private:
-    Result<std::uint64_t> write(const Account& account, std::uint64_t sealed);
+    Result<void> move(Entry& entry);
+    static Result<std::uint64_t> write(SealedStore& store, const Account& account, std::uint64_t sealed);
 
     SealedStore* store_;
     std::map<std::string, Entry, std::less<>> entries_;

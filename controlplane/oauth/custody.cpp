@@ -48,6 +48,7 @@ Custody::Custody(boost::asio::io_context& context, Log& log, SealedStore* store,
       durable_(store),
       options_(std::move(options)),
       book_(store != nullptr ? *store : static_cast<SealedStore&>(memory_)),
+      posts_(options_.post_folder),
       logins_(options_.random ? options_.random : RandomBytes(random_bytes)),
       timer_(context) {}
 
@@ -61,19 +62,17 @@ void Custody::configure(OAuthSettings settings) {
         for (const std::string& problem : problems_) log_.emit(LogLevel::kError, LogEvent::kNotice, problem);
         for (auto& [name, entry] : book_.entries()) {
             weigh(entry.account);
-            if (!entry.account.claim) continue;
-            Account recovered = entry.account.copy();
-            recover_claim(recovered, options_.clock());
-            log_refresh(recovered, RefreshCause::kDue, false);
-            if (Result<void> kept = book_.put(std::move(recovered)); !kept) note_unsaved(name, kept.error());
+            if (entry.account.claim) recover(entry);
         }
+        drop_used_answers();
     }
     loaded_ = true;
     if (Result<void> moved_over = book_.move_to(wanted); !moved_over) {
         log_.emit(
             LogLevel::kError,
             LogEvent::kNotice,
-            "the logins could not be moved after oauth.enable_persistence has changed: " + moved_over.error().text()
+            "oauth.enable_persistence has changed, and not all logins could be moved; those stay where they are, and it is "
+            "tried again every few seconds: " + moved_over.error().text()
         );
     }
     arm();
@@ -256,7 +255,7 @@ void Custody::arm() {
         if (headroom_of(entry.account.use, now, entry.account.headroom) != entry.account.headroom) next = now;
     }
     if (next) wait = std::clamp(Milliseconds(*next - now), Milliseconds(1), kLookMax);
-    if (book_.has_unsaved()) wait = std::min(wait, kSaveAgain);
+    if (book_.has_unsaved() || book_.is_moving()) wait = std::min(wait, kSaveAgain);
     timer_.expires_after(wait);
     timer_.async_wait([this](ErrorCode ec) {
         if (!ec) on_timer();
@@ -266,8 +265,11 @@ void Custody::arm() {
 void Custody::on_timer() {
     if (book_.has_unsaved()) {
         book_.save_rest();
+        drop_used_answers();
         changed("logins are kept");
     }
+    // Its failure has been told, and nobody sees where a login is.
+    if (book_.is_moving()) (void)book_.move_rest();
     // Windows that have begun anew meanwhile.
     bool weighed = false;
     for (auto& [name, entry] : book_.entries()) weighed = weigh(entry.account) || weighed;

@@ -19,6 +19,8 @@
 #include "controlplane/oauth/login_url.hpp"
 #include "controlplane/oauth/oauth_settings.hpp"
 #include "controlplane/oauth/pending_logins.hpp"
+#include "controlplane/oauth/post_folder.hpp"
+#include "controlplane/oauth/post_process.hpp"
 #include "controlplane/oauth/refresh.hpp"
 #include "controlplane/secrets/memory_sealed_store.hpp"
 
@@ -42,6 +44,10 @@ class Custody {
         std::function<void(CustodyStep)> before{};
         std::function<UnixMs()> clock{unix_now};
         RandomBytes random{};  // empty: OpenSSL's
+        // Who posts the refresh tokens of logins that are kept on disk, and where he leaves the answer. Without a program it is
+        // this process, as it always is for logins that are in memory only: they die with it anyway.
+        PostProgram post_program{};
+        std::filesystem::path post_folder{};
     };
 
     // Called once, on the loop. The account is valid during the call.
@@ -93,9 +99,18 @@ class Custody {
 
   private:
     boost::asio::awaitable<void> exchange(PendingLogin login, std::string code, std::string account, Done done);
-    boost::asio::awaitable<void> post_refresh(std::string name, std::string attempt, RefreshCause cause, Done done);
+    boost::asio::awaitable<void> post_refresh(
+        std::string name, std::string attempt, OpenFile lock, RefreshCause cause, Done done
+    );
+    boost::asio::awaitable<TokenOutcome> post_here(const Account& account);
+    boost::asio::awaitable<TokenOutcome> post_apart(const Account& account, OpenFile lock);
+    boost::asio::awaitable<void> wait_for_post(std::string name, std::string attempt);
+    TokenOutcome left_behind(const Account& account) const;
     std::string begin_refresh(const std::string& name, RefreshCause cause, Done done);
     void finish_refresh(const std::string& name, const std::string& attempt, RefreshCause cause, TokenOutcome outcome);
+    void recover(AccountBook::Entry& entry);
+    void settle(AccountBook::Entry& entry, RefreshCause cause, TokenOutcome outcome);
+    void drop_used_answers();
     Result<const Account*> keep_login(std::string name, TokenGrant grant, UnixMs asked_at);
     std::string name_for(const std::string& wanted, const TokenGrant& grant) const;
     void spawn(boost::asio::awaitable<void> work, Done done);
@@ -118,6 +133,7 @@ class Custody {
     const Options options_;
     OAuthSettings settings_;
     AccountBook book_;
+    PostFolder posts_;
     PendingLogins logins_;
     boost::asio::steady_timer timer_;
     std::mt19937_64 random_{std::random_device{}()};

@@ -1,9 +1,11 @@
-// What the custody waits for: the token endpoint.
+// What the custody waits for: the token endpoint, and the processes that post.
 #include <fmt/format.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <exception>
+#include <set>
 
+#include "base/aead.hpp"
 #include "base/file.hpp"
 #include "base/net.hpp"
 #include "controlplane/oauth/custody.hpp"
@@ -20,6 +22,7 @@ std::string_view name_of(RefreshCause cause) {
         case RefreshCause::kDue: return "due";
         case RefreshCause::kUnauthorized: return "unauthorized";
         case RefreshCause::kByHand: return "by hand";
+        case RefreshCause::kFound: return "found at the start";
     }
     return "";
 }
@@ -27,6 +30,10 @@ std::string_view name_of(RefreshCause cause) {
 void tell(const Custody::Done& done, Result<const Account*> result) {
     if (done) done(std::move(result));
 }
+
+// A process that posts is not waited for longer than this, beyond the timeout of its request.
+constexpr Milliseconds kPostSpare{30'000};
+constexpr Milliseconds kPostLook{100};
 
 }  // namespace
 
@@ -145,12 +152,22 @@ std::string Custody::begin_refresh(const std::string& name, RefreshCause cause, 
     if (std::string why_not = no_refresh_now(entry->account, cause, now); !why_not.empty()) return why_not;
     before(CustodyStep::kClaim);
     std::string attempt = random_hex(8);
-    Account claimed = entry->account.copy();
-    claim_refresh(claimed, attempt, now);
-    if (Result<void> kept = book_.put(std::move(claimed)); !kept) {
+    Result<OpenFile> lock = OpenFile();
+    bool apart = book_.is_in(*entry, durable_) && !options_.post_program.path.empty();
+    if (apart) lock = posts_.begin(attempt);
+    Result<void> kept;
+    if (lock) {
+        Account claimed = entry->account.copy();
+        claim_refresh(claimed, attempt, now, apart ? random_key() : SecretBytes());
+        kept = book_.put(std::move(claimed));
+    } else {
+        kept = lock.error();
+    }
+    if (!kept) {
         // Without the claim nothing is posted, and nothing has changed.
         entry->unsaved.reset();
         entry->account.refresh_at = now + kUncertainGrace.count();
+        drop_used_answers();
         log_.emit(
             LogLevel::kError,
             LogEvent::kAccountRefreshFailed,
@@ -159,18 +176,24 @@ std::string Custody::begin_refresh(const std::string& name, RefreshCause cause, 
         );
         return kept.error().text();
     }
-    spawn(post_refresh(name, std::move(attempt), cause, done), done);
+    spawn(post_refresh(name, std::move(attempt), *std::move(lock), cause, done), done);
     return {};
 }
 
-net::awaitable<void> Custody::post_refresh(std::string name, std::string attempt, RefreshCause cause, Done done) {
+net::awaitable<void> Custody::post_refresh(
+    std::string name, std::string attempt, OpenFile lock, RefreshCause cause, Done done
+) {
     before(CustodyStep::kPost);
-    SecretBytes token;
-    if (const Account* account = find(name)) token = account->refresh_token.copy();
-    bool sent = false;
-    Result<HttpResponse> answer = co_await fetch(refresh_request(settings_, token), &sent);
-    TokenOutcome outcome = judge_token_answer(answer, sent, token.view());
-    if (answer) wipe(answer->body);
+    // As it was claimed: it may be logged out, or in anew, meanwhile.
+    Account claimed;
+    if (const Account* account = find(name)) claimed = account->copy();
+    if (!claimed.claim || claimed.claim->attempt != attempt) co_return tell(done, unknown_account(name));
+    TokenOutcome outcome;
+    if (lock) {
+        outcome = co_await post_apart(claimed, std::move(lock));
+    } else {
+        outcome = co_await post_here(claimed);
+    }
     before(CustodyStep::kKeep);
     finish_refresh(name, attempt, cause, std::move(outcome));
     const Account* account = find(name);
@@ -181,12 +204,80 @@ net::awaitable<void> Custody::post_refresh(std::string name, std::string attempt
     tell(done, account);
 }
 
+net::awaitable<TokenOutcome> Custody::post_here(const Account& account) {
+    bool sent = false;
+    Result<HttpResponse> answer = co_await fetch(refresh_request(settings_, account.refresh_token), &sent);
+    TokenOutcome outcome = judge_token_answer(answer, sent, account.refresh_token.view());
+    if (answer) wipe(answer->body);
+    co_return outcome;
+}
+
+// By a process that outlives this one.
+net::awaitable<TokenOutcome> Custody::post_apart(const Account& account, OpenFile lock) {
+    PostOrder order;
+    order.account = account.name;
+    order.attempt = account.claim->attempt;
+    order.answer_key = account.claim->answer_key.copy();
+    order.folder = posts_.path();
+    order.request = refresh_request(settings_, account.refresh_token);
+    Result<std::string> direct = co_await run_post_process(options_.post_program, std::move(lock), std::move(order));
+    if (!direct) co_return judge_token_answer(direct.error(), false, {});
+    std::optional<PostAnswer> answer = open_answer(account.name, *account.claim, *direct);
+    if (!answer) co_return left_behind(account);
+    TokenOutcome outcome = judge_token_answer(answer->response, answer->sent, account.refresh_token.view());
+    if (answer->response) wipe(answer->response->body);
+    co_return outcome;
+}
+
+// What has become of a claim whose process has ended.
+TokenOutcome Custody::left_behind(const Account& account) const {
+    PostState state = posts_.look(account.claim->attempt);
+    std::optional<PostAnswer> answer;
+    if (state == PostState::kAnswered) {
+        Result<std::string> sealed = posts_.answer(account.claim->attempt);
+        if (sealed) answer = open_answer(account.name, *account.claim, *sealed);
+    }
+    if (!answer) {
+        bool posted = state != PostState::kNotPosted;
+        answer = PostAnswer{
+            posted,
+            invalid(posted ? "whoever posted was stopped before there was an answer" : "it was stopped before it was posted"),
+        };
+    }
+    TokenOutcome outcome = judge_token_answer(answer->response, answer->sent, account.refresh_token.view());
+    if (answer->response) wipe(answer->response->body);
+    return outcome;
+}
+
+// A claim of a control plane that is no more.
+void Custody::recover(AccountBook::Entry& entry) {
+    const RefreshClaim& claim = *entry.account.claim;
+    if (posts_.look(claim.attempt) == PostState::kAtWork) {
+        return spawn(wait_for_post(entry.account.name, claim.attempt), {});
+    }
+    settle(entry, RefreshCause::kFound, left_behind(entry.account));
+}
+
+net::awaitable<void> Custody::wait_for_post(std::string name, std::string attempt) {
+    SteadyTime until = steady_now() + settings_.timeout + kPostSpare;
+    net::steady_timer timer(context_);
+    while (posts_.look(attempt) == PostState::kAtWork && steady_now() < until) {
+        timer.expires_after(kPostLook);
+        co_await timer.async_wait(kNoThrow);
+        if (stopped_) co_return;
+    }
+    const Account* account = find(name);
+    bool ours = account != nullptr && account->claim && account->claim->attempt == attempt;
+    if (ours) finish_refresh(name, attempt, RefreshCause::kFound, left_behind(*account));
+}
+
 void Custody::finish_refresh(
     const std::string& name, const std::string& attempt, RefreshCause cause, TokenOutcome outcome
 ) {
     AccountBook::Entry* entry = book_.find(name);
     bool ours = entry != nullptr && entry->account.claim && entry->account.claim->attempt == attempt;
-    if (!ours) return;  // logged out, or logged in anew: the answer is about a login that is gone
+    // Logged out, or logged in anew: the answer is about a login that is gone.
+    if (!ours) return drop_used_answers();
     if (outcome.result == TokenResult::kInvalidGrant) {
         if (std::optional<Account> stored = book_.read_if_changed(name)) {
             entry->account = *std::move(stored);
@@ -194,18 +285,33 @@ void Custody::finish_refresh(
             return arm();
         }
     }
-    bool was_dead = entry->account.needs_login;
-    bool was_usable = is_usable(entry->account, options_.clock());
-    Account next = entry->account.copy();
+    settle(*entry, cause, std::move(outcome));
+    changed(fmt::format("refresh of {}", name));
+    drop_used_answers();
+    arm();
+}
+
+void Custody::settle(AccountBook::Entry& entry, RefreshCause cause, TokenOutcome outcome) {
+    bool was_dead = entry.account.needs_login;
+    bool was_usable = is_usable(entry.account, options_.clock());
+    Account next = entry.account.copy();
     settle_refresh(next, std::move(outcome), options_.clock(), chance());
     log_refresh(next, cause, was_dead);
     if (Result<void> kept = book_.put(std::move(next)); !kept) {
-        note_unsaved(name, kept.error());
+        note_unsaved(entry.account.name, kept.error());
         // The old token serves until the new one is kept, if it still serves.
-        if (!was_usable && entry->unsaved) entry->account = entry->unsaved->copy();
+        if (!was_usable && entry.unsaved) entry.account = entry.unsaved->copy();
     }
-    changed(fmt::format("refresh of {}", name));
-    arm();
+}
+
+// An answer stays until the login that came of it is on disk. And as long as a record cannot be read, whose claim it may be.
+void Custody::drop_used_answers() {
+    if (posts_.path().empty() || book_.has_unsaved() || !problems_.empty()) return;
+    std::set<std::string> wanted;
+    for (const auto& [name, entry] : book_.entries()) {
+        if (entry.account.claim) wanted.insert(entry.account.claim->attempt);
+    }
+    posts_.keep_only(wanted);
 }
 
 void Custody::log_refresh(const Account& account, RefreshCause cause, bool was_dead) {

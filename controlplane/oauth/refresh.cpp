@@ -94,8 +94,8 @@ std::string no_refresh_now(const Account& account, RefreshCause cause, UnixMs no
     return {};
 }
 
-void claim_refresh(Account& account, std::string attempt, UnixMs now) {
-    account.claim = RefreshClaim{std::move(attempt), now};
+void claim_refresh(Account& account, std::string attempt, UnixMs now, SecretBytes answer_key) {
+    account.claim = RefreshClaim{std::move(attempt), now, std::move(answer_key)};
 }
 
 void settle_refresh(Account& account, TokenOutcome outcome, UnixMs now, double chance) {
@@ -139,15 +139,6 @@ void settle_refresh(Account& account, TokenOutcome outcome, UnixMs now, double c
             }
             return;
     }
-}
-
-void recover_claim(Account& account, UnixMs now) {
-    if (!account.claim) return;
-    account.claim.reset();
-    TokenOutcome lost;
-    lost.words = "the control plane was stopped while it waited for the answer";
-    fail(account, lost, now);
-    become_uncertain(account, now);
 }
 
 bool note_unauthorized(Account& account, std::uint64_t generation) {

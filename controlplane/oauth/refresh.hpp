@@ -19,6 +19,7 @@ enum class RefreshCause {
     kDue,           // half of the lifetime is over, or a try is due again
     kUnauthorized,  // the provider refuses the access token of this generation
     kByHand,        // somebody asked for it, and is believed about an uncertain token
+    kFound,         // it was under way when the control plane was stopped, and its result has been found
 };
 
 // An account gives out its access token until so long before its end: clocks differ.
@@ -33,14 +34,11 @@ void take_grant(Account& account, TokenGrant grant, UnixMs asked_at, double chan
 // Why it cannot or need not be done now, in words; empty: it may begin.
 std::string no_refresh_now(const Account& account, RefreshCause cause, UnixMs now);
 
-// Before the post, to be kept on disk.
-void claim_refresh(Account& account, std::string attempt, UnixMs now);
+// Before the post, to be kept on disk. `answer_key` empty: see RefreshClaim.
+void claim_refresh(Account& account, std::string attempt, UnixMs now, SecretBytes answer_key = {});
 
 // Behind it. An invalid_grant must be about the stored token still: the caller reads it again first.
 void settle_refresh(Account& account, TokenOutcome outcome, UnixMs now, double chance);
-
-// At a start: a claim without a result is an uncertain post.
-void recover_claim(Account& account, UnixMs now);
 
 // The provider has refused the access token of that generation. False: another one is in use by now.
 bool note_unauthorized(Account& account, std::uint64_t generation);

@@ -96,6 +96,12 @@ void ProcessFleet::start_control_plane() {
     grpc_ = addresses_in(state)["grpc"].get<std::string>();
 }
 
+void ProcessFleet::stop_control_plane() {
+    control_plane_->signal(SIGTERM);
+    bool ended = Fleet::eventually([&] { return !control_plane_->running(); });
+    if (!ended) throw std::runtime_error("the control plane does not stop");
+}
+
 std::size_t ProcessFleet::add_data_plane() {
     std::size_t index = data_planes_.size();
     DataPlane& plane = data_planes_.emplace_back();

@@ -26,6 +26,9 @@ class ProcessFleet {
     // SIGKILL. A start waits until it is up, on the gRPC port that it had before.
     void kill_control_plane() { control_plane_.reset(); }
     void start_control_plane();
+    // SIGTERM; returns when it has ended.
+    void stop_control_plane();
+    pid_t control_plane_pid() const { return control_plane_->pid(); }
 
     void kill_data_plane(std::size_t index) { data_planes_.at(index).process.reset(); }
     void signal_data_plane(std::size_t index, int number) { data_planes_.at(index).process->signal(number); }
@@ -35,6 +38,7 @@ class ProcessFleet {
     void start_data_plane(std::size_t index);
     std::size_t add_data_plane();
     std::size_t data_planes() const { return data_planes_.size(); }
+    std::uint16_t port(std::size_t index) const { return data_planes_.at(index).port; }
 
     FaultyHost& control_plane_host() { return host_; }
     FaultyHost& data_plane_host(std::size_t index) { return *data_planes_.at(index).host; }

@@ -6,6 +6,8 @@
 #include <sys/wait.h>
 
 #include <cerrno>
+#include <fstream>
+#include <sstream>
 #include <system_error>
 
 extern char** environ;
@@ -67,6 +69,23 @@ bool ChildProcess::running() {
     if (::waitpid(pid_, &status, WNOHANG) != pid_) return true;
     pid_ = -1;
     return false;
+}
+
+std::vector<pid_t> children_of(pid_t parent) {
+    std::vector<pid_t> found;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+        std::ifstream file(entry.path() / "stat");
+        std::string text;
+        // proc(5): the name stands in brackets, and may hold any; behind it are the state and the parent.
+        if (!std::getline(file, text)) continue;
+        std::istringstream rest(text.substr(text.rfind(')') + 1));
+        char state = 0;
+        pid_t its_parent = 0;
+        if (rest >> state >> its_parent && its_parent == parent && state != 'Z') {
+            found.push_back(std::stoi(entry.path().filename().string()));
+        }
+    }
+    return found;
 }
 
 }  // namespace balancer::tests

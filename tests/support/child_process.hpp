@@ -37,4 +37,7 @@ class ChildProcess {
     pid_t pid_ = -1;
 };
 
+// The processes that `parent` has started and that still are.
+std::vector<pid_t> children_of(pid_t parent);
+
 }  // namespace balancer::tests

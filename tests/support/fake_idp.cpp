@@ -286,6 +286,12 @@ struct FakeIdp::Impl {
                 body.erase("refresh_token");
                 response.body() = body.dump();
             }
+            if (how.expires_in && outcome.decision.status == 200) {
+                Json body = Json::parse(response.body());
+                body.erase("expires_in");
+                if (!how.expires_in->empty()) body["expires_in"] = Json::parse(*how.expires_in);
+                response.body() = body.dump();
+            }
         } else {
             response.result(404U);
         }

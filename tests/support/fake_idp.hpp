@@ -31,6 +31,7 @@ struct IdpAnswer {
     std::string body = {};
     HeaderLines headers = {};
     std::chrono::milliseconds delay{0};  // before it is answered, behind its processing
+    std::optional<std::string> expires_in = {};  // JSON in place of the number that is right; empty: not told
 };
 
 struct IdpProfile {

@@ -24,6 +24,7 @@ class FaultyStore final : public SealedStore {
   public:
     std::atomic<int> failing{0};  // set on the provider's thread, too
     mutable int failing_lists = 0;
+    int failing_erases = 0;
 
     Result<std::optional<SealedRecord>> get(SealedKind kind, std::string_view name) const override { return real_.get(kind, name); }
     Result<std::vector<SealedEntry>> list(SealedKind kind) const override {
@@ -43,6 +44,10 @@ class FaultyStore final : public SealedStore {
         return real_.put(kind, name, content, if_generation);
     }
     Result<void> erase(SealedKind kind, std::string_view name, std::uint64_t if_generation) override {
+        if (failing_erases > 0) {
+            --failing_erases;
+            return sealed_error(SealedErrc::kIo, "the disk is full");
+        }
         return real_.erase(kind, name, if_generation);
     }
 
@@ -75,7 +80,7 @@ class CustodyTest : public testing::Test {
                     custody_->add_credentials(published_);
                 },
                 {},
-                [this] { return now_; },
+                [this] { return now_.load(); },
                 {},
             }
         );
@@ -126,7 +131,7 @@ class CustodyTest : public testing::Test {
     FaultyStore store_;
     boost::asio::io_context context_{1};
     Log log_{"test"};
-    UnixMs now_ = kNow;
+    std::atomic<UnixMs> now_ = kNow;  // set on the provider's thread, too
     OAuthSettings settings_;
     v1::CredentialSection published_;
     int changes_ = 0;
@@ -400,6 +405,109 @@ TEST_F(CustodyTest, MemoryOnlyLeavesNothingBehind) {
     EXPECT_EQ(store_.list(SealedKind::kOAuthAccount)->size(), 0U);
     open();
     EXPECT_EQ(custody_->accounts().size(), 0U);
+}
+
+// What a store does not let go stays there whole, and is the one that counts.
+TEST_F(CustodyTest, GoingIntoMemoryHalfWayLeavesNoOldToken) {
+    ASSERT_TRUE(log_in("ann", {"uuid-ann", "ann@example.com", "o", "O"}));
+    ASSERT_TRUE(log_in("joe"));
+    std::string first = refresh_token();
+    settings_.persist = false;
+    store_.failing_erases = 1;
+    custody_->configure(settings_);
+    ASSERT_EQ(store_.list(SealedKind::kOAuthAccount)->size(), 1U) << "ann did not go, which keeps nobody else";
+    std::string kept = store_.list(SealedKind::kOAuthAccount)->front().name;
+    ASSERT_TRUE(refresh(kept));
+    // Whoever starts now finds the newest, not one that is spent.
+    Result<std::optional<SealedRecord>> record = store_.get(SealedKind::kOAuthAccount, kept);
+    EXPECT_EQ(from_record((*record)->content.view())->refresh_token.view(), refresh_token(kept));
+    EXPECT_TRUE(idp_.is_current(refresh_token(kept)));
+    // And it goes when it can, by itself.
+    run_until([&] { return store_.list(SealedKind::kOAuthAccount)->empty(); });
+    ASSERT_TRUE(refresh("ann"));
+    ASSERT_TRUE(refresh("joe"));
+    EXPECT_EQ(store_.list(SealedKind::kOAuthAccount)->size(), 0U);
+    EXPECT_EQ(idp_.families_revoked(), 0U);
+}
+
+TEST_F(CustodyTest, GoingOntoAFullDiskIsFinishedLater) {
+    settings_.persist = false;
+    custody_->configure(settings_);
+    ASSERT_TRUE(log_in("ann", {"uuid-ann", "ann@example.com", "o", "O"}));
+    ASSERT_TRUE(log_in("joe"));
+    settings_.persist = true;
+    store_.failing = 1;
+    custody_->configure(settings_);
+    EXPECT_EQ(store_.list(SealedKind::kOAuthAccount)->size(), 1U);
+    EXPECT_EQ(custody_->accounts().size(), 2U);
+    ASSERT_TRUE(refresh("ann"));
+    ASSERT_TRUE(refresh("joe"));
+    custody_->configure(settings_);
+    EXPECT_EQ(store_.list(SealedKind::kOAuthAccount)->size(), 2U);
+    open();
+    EXPECT_TRUE(idp_.is_current(refresh_token("ann")));
+    EXPECT_TRUE(idp_.is_current(refresh_token("joe")));
+    EXPECT_EQ(idp_.families_revoked(), 0U);
+}
+
+// And back before it was done.
+TEST_F(CustodyTest, AMoveThatIsTakenBackHalfWayIsNone) {
+    ASSERT_TRUE(log_in("joe"));
+    settings_.persist = false;
+    store_.failing_erases = 1;
+    custody_->configure(settings_);
+    settings_.persist = true;
+    custody_->configure(settings_);
+    ASSERT_TRUE(refresh("joe"));
+    open();
+    EXPECT_TRUE(idp_.is_current(refresh_token()));
+    ASSERT_TRUE(refresh("joe"));
+    EXPECT_EQ(idp_.families_revoked(), 0U);
+}
+
+// An endpoint whose clock is off, or that does not know how long its tokens live: they are used, and not asked for again and
+// again.
+TEST_F(CustodyTest, AnOddLifetimeIsNoReasonToLoseAToken) {
+    ASSERT_TRUE(log_in("joe"));
+    std::uint64_t generation = 1;
+    for (const char* told : {"", "0", "-28800", "1e300", "0.25", "null", "\"28800\"", "9223372036854775807", "[]"}) {
+        for (const char* date : {"Tue, 14 Nov 2023 21:13:20 GMT", "Tue, 14 Nov 2023 23:13:20 GMT"}) {
+            IdpAnswer odd;
+            odd.expires_in = told;
+            odd.headers = {{"date", date}};
+            idp_.answer_next({odd});
+            std::size_t posts = idp_.refreshes();
+            ASSERT_TRUE(refresh("joe")) << told;
+            const Account& account = *custody_->find("joe");
+            EXPECT_EQ(account.generation, ++generation);
+            EXPECT_TRUE(is_usable(account, now_)) << told;
+            EXPECT_GE(account.expires_at, now_ + 60'000) << told;
+            EXPECT_LE(account.expires_at, now_ + 400 * 24 * kHour) << told;
+            EXPECT_GE(*next_refresh(account), now_ + 20'000) << told;
+            EXPECT_LT(*next_refresh(account), account.expires_at) << told;
+            custody_->configure(settings_);
+            context_.restart();
+            context_.run_for(20ms);
+            EXPECT_EQ(idp_.refreshes(), posts + 1) << told;
+        }
+    }
+    EXPECT_EQ(idp_.families_revoked(), 0U);
+}
+
+// Ours is set while an answer is under way: the token is taken to end too early or too late, and a refusal mends the latter.
+TEST_F(CustodyTest, AClockThatIsSetDuringARefreshCostsNoLogin) {
+    for (UnixMs jump : {-kHour, kHour}) {
+        ASSERT_TRUE(log_in("joe"));
+        idp_.set_on_post([this, jump](const tests::TokenPost&) { now_ += jump; });
+        ASSERT_TRUE(refresh("joe"));
+        idp_.set_on_post({});
+        EXPECT_TRUE(is_usable(*custody_->find("joe"), now_));
+        ASSERT_TRUE(refresh("joe"));
+        custody_->unauthorized("joe", custody_->find("joe")->generation);
+        std::uint64_t generation = custody_->find("joe")->generation;
+        run_until([&] { return custody_->find("joe")->generation == generation + 1; });
+    }
+    EXPECT_EQ(idp_.families_revoked(), 0U);
 }
 
 TEST_F(CustodyTest, AnAccountWithAUsedUpWindowIsHeldUntilItsReset) {

@@ -132,18 +132,6 @@ TEST(Refresh, AnUnknownEndWaitsForTheEndOfTheAccessToken) {
     EXPECT_EQ(no_refresh_now(account, RefreshCause::kByHand, kNow + 4 * kHour + 1'000), "");
 }
 
-TEST(Refresh, AClaimFoundAtTheStartIsAnUnknownEnd) {
-    Account account = logged_in();
-    claim_refresh(account, "a", kNow + 4 * kHour);
-    recover_claim(account, kNow + 4 * kHour + 2 * kMinute);
-    EXPECT_FALSE(account.claim);
-    EXPECT_TRUE(account.uncertain);
-    EXPECT_EQ(*next_refresh(account), kNow + 8 * kHour - kMinute / 2);
-    Account calm = logged_in();
-    recover_claim(calm, kNow);
-    EXPECT_FALSE(calm.uncertain);
-}
-
 TEST(Refresh, AnUnauthorizedTokenIsReplacedAtOnceAndVoidsWhatIsKnown) {
     Account account = logged_in();
     ASSERT_TRUE(note_unauthorized(account, 1));
