@@ -125,8 +125,8 @@ net::awaitable<Exchange::After> Exchange::run() {
     active_ = nullptr;
     reader_ = nullptr;
     co_await client_.settle();
-    own_.reset();
     finish();
+    own_.reset();
     if (next_input_) {
         input_.swap(next_input_);
     } else {

@@ -1,6 +1,5 @@
 // The original's acceptance list: identical requests, as far as a client sees them
-// (docs/original-tests.md). Each is served by itself until requests are shared, so nobody gets
-// another's broken answer or a 409.
+// (docs/original-tests.md). They share one call, and nobody gets a 409.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
