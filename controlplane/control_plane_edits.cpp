@@ -353,11 +353,17 @@ Result<v1::ChangeResponse> ControlPlane::reset_provider(const v1::ResetProviderR
         clean = clean && entry.failure_count() == 0 && entry.circuit() == v1::CIRCUIT_CLOSED;
     }
     bool found = false;
+    std::vector<std::string> accounts;
     for (const v1::Provider& provider : published_.providers()) {
         if (provider.name() != request.name() && provider.group() != request.name()) continue;
         found = merger_.reset(provider.name(), now()) || found;
+        const Account* account = custody_.find(provider.account());
+        if (account == nullptr) continue;
+        clean = clean && account->held_until <= now() && account->family_holds.empty();
+        accounts.push_back(account->name);
     }
     if (!found) return unknown_provider(request.name());
+    for (const std::string& account : accounts) custody_.lift_holds(account);  // publishes anew
     hold_custody_.keep(merger_.holds(), HoldCustody::When::kAtOnce);
     // Published even when the fleet had nothing against it: a data plane may have, on its own.
     publish_health(fmt::format("'{}' reset by hand", request.name()));

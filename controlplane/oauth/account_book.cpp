@@ -12,13 +12,12 @@ constexpr SealedKind kKind = SealedKind::kOAuthAccount;
 
 }  // namespace
 
-Result<std::vector<std::string>> AccountBook::load() {
+Result<void> AccountBook::load() {
     Result<std::vector<SealedEntry>> list = store_->list(kKind);
     if (!list) return list.error();
-    std::vector<std::string> problems;
     for (const SealedEntry& listed : *list) {
-        auto unreadable = [&](const std::string& why) {
-            problems.push_back(fmt::format("account '{}' cannot be used: {}", listed.name, why));
+        auto unreadable = [&](std::string why) {
+            unreadable_.insert_or_assign(listed.name, Unreadable{store_, listed.generation, std::move(why)});
         };
         Result<std::optional<SealedRecord>> record = store_->get(kKind, listed.name);
         if (!record) {
@@ -33,7 +32,33 @@ Result<std::vector<std::string>> AccountBook::load() {
         }
         entries_.insert_or_assign(listed.name, Entry{std::move(*account), store_, (*record)->generation, {}});
     }
+    return {};
+}
+
+std::vector<std::string> AccountBook::problems() const {
+    std::vector<std::string> problems;
+    for (const auto& [name, record] : unreadable_) {
+        problems.push_back(fmt::format("account '{}' cannot be used: {}", name, record.why));
+    }
     return problems;
+}
+
+Result<bool> AccountBook::erase_unreadable(const std::string& name) {
+    auto found = unreadable_.find(name);
+    if (found == unreadable_.end()) return false;
+    Result<void> erased = found->second.store->erase(kKind, name, found->second.generation);
+    if (!erased && !is(erased.error(), SealedErrc::kConflict)) return erased.error();
+    unreadable_.erase(found);
+    return true;
+}
+
+std::vector<std::string> AccountBook::names() const {
+    std::vector<std::string> names;
+    for (const auto& [name, entry] : entries_) names.push_back(name);
+    for (const auto& [name, record] : unreadable_) {
+        if (!entries_.contains(name)) names.push_back(name);
+    }
+    return names;
 }
 
 AccountBook::Entry* AccountBook::find(std::string_view name) {
@@ -74,6 +99,7 @@ Result<void> AccountBook::put(Account account) {
         entry.account = std::move(account);
         entry.sealed = *written;
         entry.unsaved.reset();
+        unreadable_.erase(name);  // written over
         return {};
     }
     if (known == nullptr) {
@@ -84,14 +110,12 @@ Result<void> AccountBook::put(Account account) {
     return written.error();
 }
 
-bool AccountBook::save_rest() {
-    bool all = true;
+unsigned AccountBook::save_rest() {
+    unsigned saved = 0;
     for (auto& [name, entry] : entries_) {
-        if (!entry.unsaved) continue;
-        Result<void> saved = put(std::move(*entry.unsaved));
-        all = all && saved.has_value();
+        if (entry.unsaved && put(std::move(*entry.unsaved))) ++saved;
     }
-    return all;
+    return saved;
 }
 
 bool AccountBook::has_unsaved() const {
@@ -113,7 +137,7 @@ std::optional<Account> AccountBook::read_if_changed(std::string_view name) {
 
 Result<bool> AccountBook::erase(const std::string& name) {
     Entry* known = find(name);
-    if (known == nullptr) return false;
+    if (known == nullptr) return erase_unreadable(name);
     if (known->sealed != 0) {
         Result<void> erased = known->store->erase(kKind, name, known->sealed);
         if (!erased) return erased.error();

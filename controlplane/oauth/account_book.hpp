@@ -28,8 +28,14 @@ class AccountBook {
 
     bool is_in(const Entry& entry, const SealedStore* store) const { return entry.store == store; }
 
-    // Reads all records. One that cannot be read is left out and named in the result, with the reason.
-    Result<std::vector<std::string>> load();
+    // Reads all records; those that cannot be read are left out.
+    Result<void> load();
+
+    // Why, in words, of those that are left out. One that is written over or erased is named no more.
+    std::vector<std::string> problems() const;
+
+    // All, those that cannot be read among them.
+    std::vector<std::string> names() const;
 
     Entry* find(std::string_view name);
     const Entry* find(std::string_view name) const;
@@ -37,17 +43,17 @@ class AccountBook {
     const std::map<std::string, Entry, std::less<>>& entries() const { return entries_; }
 
     // On disk first, then in memory. An error of the disk: it waits in `unsaved`, since a token that was received must not be
-    // lost; save_rest() tries again. An error of any other kind is told, and nothing has changed.
+    // lost; save_rest() tries again.
     Result<void> put(Account account);
 
-    // True when nothing is left unsaved.
-    bool save_rest();
+    // How many of those that wait could be written.
+    unsigned save_rest();
     bool has_unsaved() const;
 
     // The stored record, if it is another one than was written last: somebody else has changed it.
     std::optional<Account> read_if_changed(std::string_view name);
 
-    // True: there was one.
+    // Also one that cannot be read. True: there was one.
     Result<bool> erase(const std::string& name);
 
     // New records go to another store from now on, and the others go over, one by one. One that cannot, since the one store
@@ -58,11 +64,19 @@ class AccountBook {
     bool is_moving() const;
 
   private:
+    struct Unreadable {
+        SealedStore* store = nullptr;
+        std::uint64_t generation = 0;
+        std::string why;
+    };
+
     Result<void> move(Entry& entry);
+    Result<bool> erase_unreadable(const std::string& name);
     static Result<std::uint64_t> write(SealedStore& store, const Account& account, std::uint64_t sealed);
 
     SealedStore* store_;
     std::map<std::string, Entry, std::less<>> entries_;
+    std::map<std::string, Unreadable, std::less<>> unreadable_;
 };
 
 }  // namespace balancer::controlplane

@@ -18,6 +18,7 @@ constexpr Milliseconds kSaveAgain{5'000};
 constexpr Milliseconds kHoldMax{8LL * 86'400'000};
 
 constexpr std::size_t kFamilyHoldsMax = 16;
+constexpr std::size_t kLastNumbersMax = 1024;
 
 std::string window_words(const std::string& claim) {
     if (claim == "five_hour") return "5-hour";
@@ -34,6 +35,15 @@ std::string_view family_of(std::string_view claim, std::string_view model) {
         if (!family.empty() && model.find(family) != model.npos) return family;
     }
     return {};
+}
+
+void take_windows(Account& account, const Account& told) {
+    account.use = told.use;
+    account.use_at = told.use_at;
+    account.held_until = told.held_until;
+    account.held_why = told.held_why;
+    account.family_holds = told.family_holds;
+    account.headroom = told.headroom;
 }
 
 std::string family_words(const std::string& family) {
@@ -57,9 +67,9 @@ void Custody::configure(OAuthSettings settings) {
     SealedStore& wanted = is_durable() ? *durable_ : static_cast<SealedStore&>(memory_);
     // Also where they are to be in memory only from now on: they go over.
     if (!loaded_ && durable_ != nullptr) {
-        Result<std::vector<std::string>> read = book_.load();
-        problems_ = read ? *std::move(read) : std::vector<std::string>{"logins cannot be read: " + read.error().text()};
-        for (const std::string& problem : problems_) log_.emit(LogLevel::kError, LogEvent::kNotice, problem);
+        Result<void> read = book_.load();
+        if (!read) read_problem_ = "logins cannot be read: " + read.error().text();
+        for (const std::string& problem : problems()) log_.emit(LogLevel::kError, LogEvent::kNotice, problem);
         for (auto& [name, entry] : book_.entries()) {
             weigh(entry.account);
             if (entry.account.claim) recover(entry);
@@ -78,19 +88,26 @@ void Custody::configure(OAuthSettings settings) {
     arm();
 }
 
+std::vector<std::string> Custody::problems() const {
+    std::vector<std::string> problems = book_.problems();
+    if (!read_problem_.empty()) problems.push_back(read_problem_);
+    return problems;
+}
+
 void Custody::stop() {
     stopped_ = true;
     timer_.cancel();
 }
 
 Result<unsigned> Custody::forget(const std::string& name) {
-    std::vector<std::string> names;
-    for (const auto& [known, entry] : book_.entries()) {
-        if (name.empty() || known == name) names.push_back(known);
-    }
     unsigned forgotten = 0;
     Result<void> failed;
-    for (const std::string& each : names) {
+    for (const std::string& each : book_.names()) {
+        if (!name.empty() && each != name) continue;
+        if (const Account* account = find(each)) {
+            if (last_numbers_.size() >= kLastNumbersMax) last_numbers_.clear();
+            last_numbers_.insert_or_assign(each, std::pair(account->generation, account->trust));
+        }
         Result<bool> erased = book_.erase(each);
         if (!erased) {
             failed = erased.error();
@@ -104,9 +121,19 @@ Result<unsigned> Custody::forget(const std::string& name) {
     return forgotten;
 }
 
+// What waits for the disk is in use from when the old token does not serve any more. True: with another token.
+bool Custody::adopt_unsaved(AccountBook::Entry& entry) const {
+    if (!entry.unsaved) return false;
+    if (is_usable(entry.account, options_.clock()) && !entry.account.unauthorized) return false;
+    bool other = entry.unsaved->generation != entry.account.generation;
+    entry.account = entry.unsaved->copy();
+    return other;
+}
+
 void Custody::unauthorized(const std::string& name, std::uint64_t generation) {
     AccountBook::Entry* entry = book_.find(name);
     if (entry == nullptr || !note_unauthorized(entry->account, generation)) return;
+    if (adopt_unsaved(*entry)) return changed(fmt::format("account {} has a new token", name));
     begin_refresh(name, RefreshCause::kUnauthorized, {});
     arm();
     // A dead login's last token is dead now, too.
@@ -126,9 +153,26 @@ void Custody::used(const std::string& name, AccountUse use, std::string_view mod
     // Kept, so that a restarted control plane knows it; without hurry, so not again and again when the disk fails.
     if (held && !account.claim && !entry->unsaved) {
         if (Result<void> kept = book_.put(account.copy()); !kept) note_unsaved(name, kept.error());
+    } else if (entry->unsaved) {
+        take_windows(*entry->unsaved, account);
     }
     if (held) return changed(fmt::format("account {} is used up", name));
     if (weighed) changed(fmt::format("account {} has another part of its windows left", name));
+}
+
+void Custody::lift_holds(const std::string& name) {
+    AccountBook::Entry* entry = book_.find(name);
+    if (entry == nullptr || (entry->account.held_until == 0 && entry->account.family_holds.empty())) return;
+    for (Account* account : {&entry->account, entry->unsaved ? &*entry->unsaved : nullptr}) {
+        if (account == nullptr) continue;
+        account->held_until = 0;
+        account->held_why.clear();
+        account->family_holds.clear();
+    }
+    if (!entry->account.claim && !entry->unsaved) {
+        if (Result<void> kept = book_.put(entry->account.copy()); !kept) note_unsaved(name, kept.error());
+    }
+    changed(fmt::format("account {} is held no more", name));
 }
 
 // True: until later than so far. A late answer of a request that began before does not end it.
@@ -246,8 +290,10 @@ void Custody::arm() {
     UnixMs now = options_.clock();
     std::optional<UnixMs> next;
     for (const auto& [name, entry] : book_.entries()) {
+        // What waits for the disk is looked at each time that it is tried again.
+        if (entry.unsaved) continue;
         std::optional<UnixMs> due = refresh_due(entry.account);
-        if (!due && !entry.unsaved) due = login_end(entry.account);
+        if (!due) due = login_end(entry.account);
         if (due && (!next || *due < *next)) next = due;
     }
     Milliseconds wait = kLookMax;
@@ -264,9 +310,11 @@ void Custody::arm() {
 
 void Custody::on_timer() {
     if (book_.has_unsaved()) {
-        book_.save_rest();
+        bool saved = book_.save_rest() > 0;
         drop_used_answers();
-        changed("logins are kept");
+        bool adopted = false;
+        for (auto& [name, entry] : book_.entries()) adopted = adopt_unsaved(entry) || adopted;
+        if (saved || adopted) changed("logins are kept");
     }
     // Its failure has been told, and nobody sees where a login is.
     if (book_.is_moving()) (void)book_.move_rest();
@@ -280,7 +328,7 @@ void Custody::on_timer() {
         std::vector<std::string> due;
         for (const auto& [name, entry] : book_.entries()) {
             std::optional<UnixMs> at = next_refresh(entry.account);
-            if (at && *at <= now) due.push_back(name);
+            if (at && *at <= now && !entry.unsaved) due.push_back(name);
         }
         for (const std::string& name : due) begin_refresh(name, RefreshCause::kDue, {});
     }

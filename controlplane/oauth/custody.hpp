@@ -5,10 +5,12 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
+#include <map>
 #include <optional>
 #include <random>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "balancer/v1/config.pb.h"
@@ -80,7 +82,10 @@ class Custody {
     // An answer for `model`, as it was sent, told how much of its windows the account has used.
     void used(const std::string& name, AccountUse use, std::string_view model);
 
-    // Empty: all. How many there were. A refresh under way ends without effect.
+    // Somebody says that its windows are not used up, whatever an answer has told.
+    void lift_holds(const std::string& name);
+
+    // Empty: all, and those whose records cannot be read. How many there were. A refresh under way ends without effect.
     Result<unsigned> forget(const std::string& name);
 
     // By name; valid until the next call that changes something.
@@ -94,7 +99,7 @@ class Custody {
     void add_credentials(v1::CredentialSection& section) const;
 
     const OAuthSettings& settings() const { return settings_; }
-    const std::vector<std::string>& problems() const { return problems_; }  // records that cannot be read
+    std::vector<std::string> problems() const;  // records that cannot be read
     bool is_durable() const { return durable_ != nullptr && settings_.persist; }
 
   private:
@@ -123,6 +128,7 @@ class Custody {
     void note_unsaved(const std::string& name, const Error& error);
     void arm();
     void on_timer();
+    bool adopt_unsaved(AccountBook::Entry& entry) const;
     void end_with_tokens(UnixMs now);
     double chance();
 
@@ -137,7 +143,9 @@ class Custody {
     PendingLogins logins_;
     boost::asio::steady_timer timer_;
     std::mt19937_64 random_{std::random_device{}()};
-    std::vector<std::string> problems_;
+    std::string read_problem_;  // empty: the logins could be read
+    // Of those who have logged out: their numbers are not given again, which late reports may still name.
+    std::map<std::string, std::pair<std::uint64_t, std::uint64_t>, std::less<>> last_numbers_;  // generation, trust
     bool loaded_ = false;
     bool stopped_ = false;
 };

@@ -4,6 +4,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <exception>
 #include <set>
+#include <tuple>
 
 #include "base/aead.hpp"
 #include "base/file.hpp"
@@ -101,6 +102,8 @@ Result<const Account*> Custody::keep_login(std::string name, TokenGrant grant, U
         // Numbers go on: data planes and verdicts of the old login must not be taken for the new one's.
         account.generation = known->account.generation;
         account.trust = known->account.trust;
+    } else if (auto last = last_numbers_.find(name); last != last_numbers_.end()) {
+        std::tie(account.generation, account.trust) = last->second;
     }
     ++account.trust;
     take_grant(account, std::move(grant), asked_at, chance());
@@ -189,10 +192,15 @@ net::awaitable<void> Custody::post_refresh(
     if (const Account* account = find(name)) claimed = account->copy();
     if (!claimed.claim || claimed.claim->attempt != attempt) co_return tell(done, unknown_account(name));
     TokenOutcome outcome;
-    if (lock) {
-        outcome = co_await post_apart(claimed, std::move(lock));
-    } else {
-        outcome = co_await post_here(claimed);
+    try {
+        if (lock) {
+            outcome = co_await post_apart(claimed, std::move(lock));
+        } else {
+            outcome = co_await post_here(claimed);
+        }
+    } catch (const std::exception& e) {
+        // No memory, no thread: whether it was sent, nobody knows, and the claim must not stay.
+        outcome = judge_token_answer(invalid(fmt::format("internal error: {}", e.what())), true, {});
     }
     before(CustodyStep::kKeep);
     finish_refresh(name, attempt, cause, std::move(outcome));
@@ -293,20 +301,18 @@ void Custody::finish_refresh(
 
 void Custody::settle(AccountBook::Entry& entry, RefreshCause cause, TokenOutcome outcome) {
     bool was_dead = entry.account.needs_login;
-    bool was_usable = is_usable(entry.account, options_.clock());
     Account next = entry.account.copy();
     settle_refresh(next, std::move(outcome), options_.clock(), chance());
     log_refresh(next, cause, was_dead);
     if (Result<void> kept = book_.put(std::move(next)); !kept) {
         note_unsaved(entry.account.name, kept.error());
-        // The old token serves until the new one is kept, if it still serves.
-        if (!was_usable && entry.unsaved) entry.account = entry.unsaved->copy();
+        adopt_unsaved(entry);
     }
 }
 
 // An answer stays until the login that came of it is on disk. And as long as a record cannot be read, whose claim it may be.
 void Custody::drop_used_answers() {
-    if (posts_.path().empty() || book_.has_unsaved() || !problems_.empty()) return;
+    if (posts_.path().empty() || book_.has_unsaved() || !problems().empty()) return;
     std::set<std::string> wanted;
     for (const auto& [name, entry] : book_.entries()) {
         if (entry.account.claim) wanted.insert(entry.account.claim->attempt);

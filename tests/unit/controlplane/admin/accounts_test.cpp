@@ -100,6 +100,15 @@ TEST_F(AccountsTest, AResetOfTheProviderIsOneOfItsAccounts) {
     request.set_name("claude");
     ASSERT_TRUE(plane_->reset_provider(request));
     EXPECT_EQ(view("claude").health().failure_count(), 0U);
+    v1::ReportRequest used_up;
+    v1::AccountUse& use = *refused(used_up, 1).mutable_account_use();
+    use.set_status("rejected");
+    use.set_claim("five_hour");
+    use.set_reset_ms(unix_now() + kHour);
+    report(used_up);
+    ASSERT_NE(joe().held_until, 0);
+    ASSERT_TRUE(plane_->reset_provider(request));
+    EXPECT_EQ(joe().held_until, 0) << "nor is it held any more";
 }
 
 }  // namespace

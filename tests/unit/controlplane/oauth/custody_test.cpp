@@ -366,6 +366,30 @@ TEST_F(CustodyTest, ANewTokenSurvivesAFullDisk) {
     EXPECT_EQ(idp_.posts_of(first), 1U);
 }
 
+TEST_F(CustodyTest, ANewTokenThatWaitsForTheDiskServesWhenTheOldOneDoesNot) {
+    ASSERT_TRUE(log_in("joe"));
+    std::string before = access_token();
+    idp_.set_on_post([this](const tests::TokenPost&) { store_.failing = 1'000'000; });
+    ASSERT_TRUE(refresh("joe"));
+    EXPECT_EQ(access_token(), before) << "it serves still";
+    AccountUse use;
+    use.status = "rejected";
+    use.claim = "five_hour";
+    use.reset = now_ + kHour;
+    custody_->used("joe", use, "claude-opus-4");
+    custody_->unauthorized("joe", custody_->find("joe")->generation);
+    EXPECT_NE(access_token(), before);
+    EXPECT_EQ(published_.credentials(0).state(), v1::Credential::OK);
+    EXPECT_EQ(published_.credentials(0).held_until_ms(), use.reset) << "told meanwhile";
+    // Half of its life is over as well: it is not asked for again and again.
+    now_ = now_ + 5 * kHour;
+    int changes = changes_;
+    SteadyTime until = steady_now() + 300ms;
+    while (steady_now() < until) context_.run_one_for(50ms);
+    EXPECT_LE(changes_, changes + 2);
+    EXPECT_EQ(idp_.refreshes(), 1U);
+}
+
 TEST_F(CustodyTest, ANewTokenThatWaitsForTheDiskGoesAlongIntoMemory) {
     ASSERT_TRUE(log_in("joe"));
     idp_.set_on_post([this](const tests::TokenPost&) { store_.failing = 1; });
@@ -595,6 +619,43 @@ TEST_F(CustodyTest, LogsOutOneOrAll) {
     EXPECT_EQ(*custody_->forget(""), 1U);
     open();
     EXPECT_EQ(custody_->accounts().size(), 0U);
+}
+
+TEST_F(CustodyTest, ALoginThatCannotBeReadCanBeLoggedOutOrReplaced) {
+    for (const char* name : {"ann", "bob", "joe"}) ASSERT_TRUE(store_.put(SealedKind::kOAuthAccount, name, "no record", 0));
+    open();
+    EXPECT_EQ(custody_->problems().size(), 3U);
+    ASSERT_TRUE(log_in("joe"));
+    EXPECT_EQ(custody_->problems().size(), 2U) << "it is another one now";
+    EXPECT_EQ(*custody_->forget("ann"), 1U);
+    EXPECT_EQ(*custody_->forget(""), 2U);
+    EXPECT_TRUE(custody_->problems().empty());
+    EXPECT_TRUE(store_.list(SealedKind::kOAuthAccount)->empty());
+}
+
+TEST_F(CustodyTest, ALateWordOfTheLoginBeforeIsNotAboutTheNewOne) {
+    ASSERT_TRUE(log_in("joe"));
+    ASSERT_TRUE(refresh("joe"));
+    std::uint64_t last = custody_->find("joe")->generation;
+    std::uint64_t trust = custody_->find("joe")->trust;
+    ASSERT_TRUE(custody_->forget("joe"));
+    ASSERT_TRUE(log_in("joe"));
+    EXPECT_GT(custody_->find("joe")->generation, last);
+    EXPECT_GT(custody_->find("joe")->trust, trust);
+}
+
+TEST_F(CustodyTest, AHoldIsLiftedByHandAlsoAfterARestart) {
+    ASSERT_TRUE(log_in("joe"));
+    AccountUse use;
+    use.status = "rejected";
+    use.claim = "seven_day";
+    use.reset = kNow + 24 * kHour;
+    custody_->used("joe", use, "claude-opus-4");
+    ASSERT_NE(published_.credentials(0).held_until_ms(), 0);
+    custody_->lift_holds("joe");
+    EXPECT_EQ(published_.credentials(0).held_until_ms(), 0);
+    open();
+    EXPECT_EQ(custody_->find("joe")->held_until, 0);
 }
 
 TEST_F(CustodyTest, AnswersToALoginThatIsGoneChangeNothing) {
