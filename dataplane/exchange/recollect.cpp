@@ -146,7 +146,7 @@ void Exchange::recollect(RequestRecord& into) const {
     assign_cut(into.pinned_provider, fields_.provider ? std::string_view(*fields_.provider) : std::string_view());
     assign_cut(into.provider, record_.provider);
     assign_cut(into.upstream_request_id, record_.upstream_request_id);
-    assign_cut(into.coalesced_with, record_.coalesced_with);
+    assign_cut(into.coalesced_with, reader_ != nullptr ? reader_->maker() : record_.coalesced_with);
     into.readers = own_ ? own_->joined() : record_.readers;
     assign_list(into.routes, routes_, RequestRecord::kCandidatesMax, [](const Route* route) {
         return std::string_view(route->pattern.text());

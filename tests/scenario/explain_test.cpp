@@ -73,8 +73,13 @@ TEST_F(Explain, WhatIsUnderWayIsListedWithWhoReadsIt) {
         EXPECT_EQ(ctl(fleet, {"-o", "json", "requests"}), 0) << said_;
         return Json::parse(said_, nullptr, false)["records"];
     };
-    ASSERT_TRUE(Fleet::eventually([&] { return list().size() == 3 && list()[0]["readers"] == 2; })) << said_;
-    Json records = list();
+    Json records;
+    ASSERT_TRUE(Fleet::eventually([&] {
+        records = list();
+        bool all = records.size() == 3 && records[0]["readers"] == 2;
+        // A worker knows whose answer it will be once the other one has told it.
+        return all && records[1]["coalesced_with"] != "" && records[2]["coalesced_with"] != "";
+    })) << said_;
     EXPECT_EQ(records[0]["dp_id"], "dp2");
     EXPECT_EQ(records[0]["provider"], "alpha");
     EXPECT_EQ(records[0]["coalesced_with"], "");

@@ -125,7 +125,7 @@ TEST(BodyMemory, RefusesWhatDoesNotFitAndServesItLater) {
         to_yaml(
             {{{"main", provider.base_url()}},
              {},
-             "  limits: {body_bytes: 24MiB, body_memory_bytes: 48MiB}\n"}
+             "  limits: {body_bytes: 24MiB, body_memory_bytes: 48MiB}\n  deduplication: {enabled: false}\n"}
         ),
         {1, 1}
     );

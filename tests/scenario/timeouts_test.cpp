@@ -272,6 +272,8 @@ TEST(Pool, AChangedProviderGetsConnectionsOfItsOwn) {
 
 class Concurrency : public testing::Test {
   protected:
+    static constexpr const char* kEachItsOwn = "  deduplication: {enabled: false}\n";
+
     // Sends a request that the provider holds until its delay is over.
     static RawClient begin(const Fleet& fleet, const std::string& session) {
         Result<RawClient> client = RawClient::connect(fleet.port());
@@ -286,7 +288,7 @@ TEST_F(Concurrency, TheSecondRequestOverflowsToTheNextProvider) {
     Fleet fleet(to_yaml(
         {{{"first", first.base_url(), "    max_concurrency: 1\n"}, {"second", second.base_url()}},
          {},
-         kPatient}
+         std::string(kPatient) + kEachItsOwn}
     ));
     RawClient held = begin(fleet, "held");
     ASSERT_TRUE(first.wait_for_requests(1));
@@ -309,7 +311,7 @@ TEST_F(Concurrency, AProviderAloneIsWaitedFor) {
     slow.delay = milliseconds(600);
     FakeProvider only(script_of({slow, Step{}}));
     Fleet fleet(
-        to_yaml({{{"only", only.base_url(), "    max_concurrency: 1\n"}}, {}, kPatient}), {1, 1}
+        to_yaml({{{"only", only.base_url(), "    max_concurrency: 1\n"}}, {}, std::string(kPatient) + kEachItsOwn}), {1, 1}
     );
     RawClient held = begin(fleet, "held");
     ASSERT_TRUE(only.wait_for_requests(1));
@@ -330,7 +332,7 @@ TEST_F(Concurrency, TheWaitEndsWithThePoolTimeout) {
     Fleet fleet(to_yaml(
         {{{"only", only.base_url(), "    max_concurrency: 1\n"}},
          {},
-         "  timeouts:\n    non_streaming: {pool_timeout: 0.4, read_timeout: 60}\n"}
+         std::string("  timeouts:\n    non_streaming: {pool_timeout: 0.4, read_timeout: 60}\n") + kEachItsOwn}
     ));
     RawClient held = begin(fleet, "held");
     ASSERT_TRUE(only.wait_for_requests(1));
