@@ -80,7 +80,9 @@ describe('a login in a browser', () => {
         assert.ok(done.url.startsWith(`http://localhost:${port}/oauth/callback?`), done.url);
         checkPage(done, 200, ['Logged in', 'joe@example.com', 'Used by claude']);
         await until('the account to serve', async () => (await ask()).status === 200);
-        const bearer = fleet.providers.claude.requests('m-of-joe').at(-1).headers.find(([name]) => /^authorization$/i.test(name))[1];
+        const requests = () => fleet.providers.claude.requests('m-of-joe');
+        await until('the provider to have written the request down', () => requests().length > 0);
+        const bearer = requests().at(-1).headers.find(([name]) => /^authorization$/i.test(name))[1];
         const preview = createHash('sha256').update(bearer.replace('Bearer ', '')).digest('hex').slice(0, 8);
         assert.equal((await status()).tokens[0].access_token_preview, `sha256:${preview}`);
         checkPage(await page.open(done.url), 400, ['Not logged in', 'has come back before', 'balancerctl oauth']);

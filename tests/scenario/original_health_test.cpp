@@ -190,7 +190,7 @@ TEST_F(OriginalHealth, WhatAnAssistantWritesIsNeverSearched) {
 TEST_F(OriginalHealth, RequestsThatFailTogetherCountOnce) {
     constexpr std::size_t kTogether = 6;
     a_.set_script(script_of({slowly(failing(500, "a hiccup"), milliseconds(600))}));
-    start("  unhealthy_threshold: 2\n");
+    start("  unhealthy_threshold: 2\n  deduplication: {enabled: false}\n");
     std::vector<ClaudeCodeRequest> requests;
     for (std::size_t i = 0; i < kTogether; ++i) {
         requests.push_back(in_session(unstreamed(), fmt::format("together-{}", i)));
