@@ -128,7 +128,8 @@ void read_deduplication(const YamlValue& value, v1::Deduplication& out, ParseCon
     out.set_include_max_tokens(reader.boolean("include_max_tokens_in_signature", false));
     out.set_error_delay_ms(reader.milliseconds("sse_error_cleanup_delay", 3'000));
     out.set_replay_window_ms(reader.milliseconds("replay_window", 0));
-    reader.removed("cache", "use deduplication.replay_window");
+    if (out.replay_window_ms() > 0) context.not_yet(reader.find("replay_window")->path, "finished answers are not kept");
+    reader.removed("cache", "it has no counterpart: finished answers are not kept");
     reader.finish();
 }
 

@@ -184,6 +184,11 @@ TEST(GoodFiles, NameEachKeyThatIsNotActedOn) {
     EXPECT_EQ(loaded.notices.size(), 3U);
 }
 
+TEST(GoodFiles, AReplayWindowIsNotActedOnAndSaysSo) {
+    LoadedConfig loaded = good(parse(minimal("", "settings: {deduplication: {replay_window: 5}}\n")));
+    EXPECT_THAT(loaded.notices, Contains(HasSubstr("settings.deduplication.replay_window")));
+}
+
 TEST(GoodFiles, HaveTheOriginalsDefaults) {
     LoadedConfig loaded = good(parse(minimal()));
     EXPECT_TRUE(loaded.notices.empty());
