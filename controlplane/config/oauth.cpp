@@ -87,9 +87,7 @@ void read_accounts(MapReader& provider_reader, v1::Provider& provider, ParseCont
         std::optional<std::string> name = as_text(item, context.problems);
         if (!name) continue;
         if (!is_account_name(*name)) {
-            context.problems.add(
-                item.at, item.path, "an account's name has 1 to 100 bytes, and neither a slash nor control characters"
-            );
+            context.problems.add(item.at, item.path, kAccountNameRule);
         } else if (std::find(provider.accounts().begin(), provider.accounts().end(), *name) != provider.accounts().end()) {
             context.problems.add(item.at, item.path, in_quotes(*name) + " stands there twice");
         } else {

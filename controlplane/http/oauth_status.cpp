@@ -52,10 +52,13 @@ Json held_models(const Account& account, UnixMs now) {
     return held;
 }
 
-const char* state_of(const Account& account, UnixMs now) {
-    if (account.needs_login) return "needs_login";
-    if (account.claim) return "refreshing";
-    if (account.uncertain) return "uncertain";
+const char* state_words(const Account& account, UnixMs now) {
+    switch (state_of(account)) {
+        case LoginState::kNeedsLogin: return "needs_login";
+        case LoginState::kRefreshing: return "refreshing";
+        case LoginState::kUncertain: return "uncertain";
+        case LoginState::kOk: break;
+    }
     return is_usable(account, now) ? "ok" : "expired";
 }
 
@@ -83,7 +86,7 @@ Json token_json(const ControlPlane& control_plane, const Account& account, int i
         {"last_used_timestamp", seconds(account.use_at)},
         {"account_name", account.organization},
         {"email", account.email},
-        {"state", state_of(account, now)},
+        {"state", state_words(account, now)},
         {"problem", account.problem},
         {"generation", account.generation},
         {"token_age_seconds", (now - account.issued_at) / 1000},

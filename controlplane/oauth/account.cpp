@@ -130,6 +130,12 @@ RefreshClaim RefreshClaim::copy() const {
     return {attempt, at, answer_key.copy()};
 }
 
+LoginState state_of(const Account& account) {
+    if (account.needs_login) return LoginState::kNeedsLogin;
+    if (account.claim) return LoginState::kRefreshing;
+    return account.uncertain ? LoginState::kUncertain : LoginState::kOk;
+}
+
 Account Account::copy() const {
     Account out;
     out.name = name;

@@ -16,6 +16,8 @@ namespace balancer::controlplane {
 
 // The name of an account is in routes' and metrics' names: 1 to 100 bytes of UTF-8, no control characters, no slash.
 bool is_account_name(std::string_view name);
+inline constexpr const char* kAccountNameRule =
+    "an account's name has 1 to 100 bytes of UTF-8, and neither a slash nor control characters";
 
 // A refresh token is about to be posted, or has been, and what came of it is not recorded yet.
 struct RefreshClaim {
@@ -71,6 +73,14 @@ struct Account {
 
     Account copy() const;
 };
+
+enum class LoginState {
+    kOk,
+    kRefreshing,
+    kUncertain,   // a refresh was sent and its answer never came
+    kNeedsLogin,  // the login is dead
+};
+LoginState state_of(const Account& account);
 
 // JSON. Whoever has it wipes it.
 std::string to_record(const Account& account);

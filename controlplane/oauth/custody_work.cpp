@@ -39,9 +39,7 @@ constexpr Milliseconds kPostLook{100};
 }  // namespace
 
 Result<LoginStarted> Custody::begin_login(std::string account, std::string_view host) {
-    if (!account.empty() && !is_account_name(account)) {
-        return invalid("an account's name has 1 to 100 bytes, and neither a slash nor control characters");
-    }
+    if (!account.empty() && !is_account_name(account)) return invalid(kAccountNameRule);
     Result<PendingLogin> login = logins_.begin(std::move(account), redirect_uri_for(settings_, host), steady_now());
     if (!login) return login.error();
     LoginStarted started;
@@ -53,9 +51,7 @@ Result<LoginStarted> Custody::begin_login(std::string account, std::string_view 
 }
 
 void Custody::finish_login(PastedCode pasted, std::string account, Done done) {
-    if (!account.empty() && !is_account_name(account)) {
-        return tell(done, invalid("an account's name has 1 to 100 bytes, and neither a slash nor control characters"));
-    }
+    if (!account.empty() && !is_account_name(account)) return tell(done, invalid(kAccountNameRule));
     Result<PendingLogin> login = logins_.take(pasted.state, steady_now());
     if (!login) return tell(done, login.error());
     spawn(exchange(*std::move(login), std::move(pasted.code), std::move(account), done), done);
@@ -124,9 +120,7 @@ Result<const Account*> Custody::keep_login(std::string name, TokenGrant grant, U
 }
 
 Result<const Account*> Custody::import_account(std::string name, TokenGrant grant) {
-    if (!is_account_name(name)) {
-        return invalid("an account's name has 1 to 100 bytes, and neither a slash nor control characters");
-    }
+    if (!is_account_name(name)) return invalid(kAccountNameRule);
     const std::string_view refresh = grant.refresh_token.view();
     if (!is_token(grant.access_token.view())) return invalid("there is no access token that could be sent");
     if (!refresh.empty() && !is_token(refresh)) return invalid("its refresh token is none");

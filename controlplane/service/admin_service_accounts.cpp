@@ -12,10 +12,13 @@
 namespace balancer::controlplane {
 namespace {
 
-v1::AccountView::State state_of(const Account& account) {
-    if (account.needs_login) return v1::AccountView::NEEDS_LOGIN;
-    if (account.claim) return v1::AccountView::REFRESHING;
-    if (account.uncertain) return v1::AccountView::UNCERTAIN;
+v1::AccountView::State to_proto(LoginState state) {
+    switch (state) {
+        case LoginState::kNeedsLogin: return v1::AccountView::NEEDS_LOGIN;
+        case LoginState::kRefreshing: return v1::AccountView::REFRESHING;
+        case LoginState::kUncertain: return v1::AccountView::UNCERTAIN;
+        case LoginState::kOk: break;
+    }
     return v1::AccountView::OK;
 }
 
@@ -24,7 +27,7 @@ v1::AccountView to_view(const Account& account, const ControlPlane& control_plan
     out.set_name(account.name);
     out.set_email(account.email);
     out.set_organization(account.organization);
-    out.set_state(state_of(account));
+    out.set_state(to_proto(state_of(account)));
     out.set_problem(account.problem);
     out.set_generation(account.generation);
     out.set_fingerprint(fingerprint(account.access_token.view()));
@@ -160,11 +163,11 @@ grpc::ServerUnaryReactor* AdminService::ForgetAccounts(
 ) {
     return serve(context, Call{"ForgetAccounts", request->account(), {}, true}, response, [this, request, response] {
         const std::string& name = request->account();
-        if (!name.empty() && control_plane_.custody().find(name) == nullptr) {
-            return Result<void>(invalid(fmt::format("there is no account '{}'", name)));
-        }
         Result<unsigned> forgotten = control_plane_.custody().forget(name);
         if (!forgotten) return Result<void>(forgotten.error());
+        if (!name.empty() && *forgotten == 0) {
+            return Result<void>(invalid(fmt::format("there is no account '{}'", name)));
+        }
         response->set_forgotten(*forgotten);
         return Result<void>();
     });
