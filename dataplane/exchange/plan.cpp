@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-
 #include <functional>
 
 #include "dataplane/exchange/exchange.hpp"

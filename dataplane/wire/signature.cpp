@@ -71,7 +71,9 @@ Signature Signer::sign(const RequestHead& head, const BodyFields& fields, MaxTok
     add(head.query);
     for (const HeaderField& field : head.fields) {
         if (!counts(field)) continue;
-        add(to_lower(field.name));
+        name_.assign(field.name);
+        for (char& c : name_) c = to_lower(c);
+        add(name_);
         add(field.value);
     }
     add({});  // no header has this name

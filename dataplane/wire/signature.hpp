@@ -59,7 +59,8 @@ class Signer {
 
     const SignatureSecret& secret_;
     std::unique_ptr<State> state_;
-    std::vector<BodyMember> members_;  // keeps its memory between two requests
+    std::vector<BodyMember> members_;  // this and the next keep their memory between two requests
+    std::string name_;
 };
 
 }  // namespace balancer::wire
