@@ -5,23 +5,13 @@
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
-#include "tests/scenario/balancerctl.hpp"
-#include "tests/scenario/readings.hpp"
-#include "tests/scenario/requests.hpp"
-#include "tests/support/fake_idp.hpp"
+#include "tests/scenario/login_fixture.hpp"
 
 namespace balancer::tests {
 namespace {
 
 using nlohmann::json;
-
-FakeProviderOptions accepting(const FakeIdp& idp) {
-    FakeProviderOptions options;
-    options.accepts_token = [&idp](const std::string& token) { return idp.accepts(token); };
-    return options;
-}
 
 // What an answer tells of the account's windows.
 HeaderLines windows(const std::string& status, const std::string& claim, UnixMs reset, const std::string& five_hour) {
@@ -34,32 +24,12 @@ HeaderLines windows(const std::string& status, const std::string& claim, UnixMs 
     };
 }
 
-class Accounts : public testing::Test {
+class Accounts : public LoginFixture {
   protected:
     // The provider `claude`, and `others` behind it.
     void start(unsigned data_planes, std::vector<ProviderText> others = {}, const std::string& settings = {}) {
         others.insert(others.begin(), {"claude", claude_.base_url(), {}, "    auth_type: oauth\n"});
-        fleet_ = std::make_unique<Fleet>(
-            to_yaml({
-                std::move(others),
-                {},
-                fmt::format(
-                    "  oauth:\n    authorize_url: {}\n    token_url: {}\n{}", idp_.authorize_url(), idp_.token_url(), settings
-                ),
-                "DEBUG",
-            }),
-            FleetOptions{data_planes, 1}
-        );
-    }
-
-    RawResponse send(const std::string& method, const std::string& path, const std::string& body = {}) {
-        return exchange_raw(
-            fleet_->port(),
-            fmt::format(
-                "{} {} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nContent-Length: {}\r\n\r\n{}",
-                method, path, fleet_->port(), body.size(), body
-            )
-        );
+        start_fleet(std::move(others), settings, {data_planes, 1});
     }
 
     // Its access token.
@@ -81,16 +51,6 @@ class Accounts : public testing::Test {
         return {};
     }
 
-    int ctl(std::vector<std::string> words) {
-        std::ostringstream out;
-        std::ostringstream err;
-        int code = balancerctl(
-            fleet_->control_plane_addresses().grpc, fleet_->control_plane_dir(), std::move(words), out, err
-        );
-        said_ = out.str() + err.str();
-        return code;
-    }
-
     // Every data plane has what was published last.
     void wait_for_sync() {
         ASSERT_TRUE(Fleet::eventually([&] {
@@ -102,7 +62,7 @@ class Accounts : public testing::Test {
     }
 
     json account(const std::string& name) {
-        json tokens = json::parse(send("GET", "/oauth/status").body)["tokens"];
+        json tokens = status()["tokens"];
         for (const json& one : tokens) {
             if (one["account_email"] == name) return one;
         }
@@ -164,12 +124,9 @@ class Accounts : public testing::Test {
         return by;
     }
 
-    FakeIdp idp_;
     FakeProvider claude_{{}, accepting(idp_)};
     FakeProvider keyed_;
     FakeProvider elsewhere_;
-    std::unique_ptr<Fleet> fleet_;
-    std::string said_;
     int sessions_ = 0;
 };
 

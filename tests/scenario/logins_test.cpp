@@ -5,46 +5,23 @@
 #include <sys/stat.h>
 
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "base/file.hpp"
 #include "base/utf8.hpp"
-#include "tests/scenario/balancerctl.hpp"
-#include "tests/scenario/readings.hpp"
-#include "tests/scenario/requests.hpp"
-#include "tests/support/fake_idp.hpp"
+#include "tests/scenario/login_fixture.hpp"
 
 namespace balancer::tests {
 namespace {
 
 using nlohmann::json;
 
-class Logins : public testing::Test {
+class Logins : public LoginFixture {
   protected:
     void start(const std::string& settings = {}) {
-        fleet_ = std::make_unique<Fleet>(
-            to_yaml({
-                {{"claude", claude_.base_url(), {}, "    auth_type: oauth\n"}, {"spare", spare_.base_url()}},
-                {},
-                fmt::format(
-                    "  oauth:\n    authorize_url: {}\n    token_url: {}\n    redirect_uri: http://localhost/oauth/callback\n{}",
-                    idp_.authorize_url(),
-                    idp_.token_url(),
-                    settings
-                ),
-                "DEBUG",
-            }),
-            FleetOptions{1, 1}
-        );
-    }
-
-    RawResponse send(const std::string& method, const std::string& path, const std::string& lines = {}, const std::string& body = {}) {
-        return exchange_raw(
-            fleet_->port(),
-            fmt::format(
-                "{} {} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n{}Content-Length: {}\r\n\r\n{}",
-                method, path, fleet_->port(), lines, body.size(), body
-            )
+        start_fleet(
+            {{"claude", claude_.base_url(), {}, "    auth_type: oauth\n"}, {"spare", spare_.base_url()}},
+            "    redirect_uri: http://localhost/oauth/callback\n" + settings,
+            {1, 1}
         );
     }
 
@@ -57,30 +34,17 @@ class Logins : public testing::Test {
     }
 
     std::string state() { return json::parse(send("GET", "/oauth/authorize?format=json").body)["state"]; }
-    json status() { return json::parse(send("GET", "/oauth/status").body); }
-
-    int ctl(std::vector<std::string> words) {
-        std::ostringstream out;
-        std::ostringstream err;
-        int code =
-            balancerctl(fleet_->control_plane_addresses().grpc, fleet_->control_plane_dir(), std::move(words), out, err);
-        said_ = out.str() + err.str();
-        return code;
-    }
     bool said(const std::string& words) const { return said_.find(words) != std::string::npos; }
 
-    FakeIdp idp_;
     FakeProvider claude_;
     FakeProvider spare_;
-    std::unique_ptr<Fleet> fleet_;
-    std::string said_;
 };
 
 TEST_F(Logins, EveryPageIsMadeForBrowsersAndForNobodyElse) {
     start();
     std::string back = way_back();
     for (const std::string& path : {back, back, std::string("/oauth/authorize"), std::string("/callback?code=c&state=s")}) {
-        RawResponse page = send("GET", path, "Accept: text/html,*/*\r\n");
+        RawResponse page = send("GET", path, {}, "Accept: text/html,*/*\r\n");
         EXPECT_EQ(page.header("cache-control"), "no-store") << path;
         EXPECT_EQ(page.header("referrer-policy"), "no-referrer") << path;
         EXPECT_EQ(page.header("x-content-type-options"), "nosniff") << path;
@@ -171,9 +135,9 @@ TEST_F(Logins, WhatIsNoTextOrTooLargeIsRefusedAndNotRelayed) {
         fleet_->port(), "POST /oauth/exchange-code HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n"
     );
     EXPECT_EQ(large.status, 413U);
-    EXPECT_EQ(send("GET", "/oauth/status", "Accept: \xFF\xFE\r\n").status, 200U);
+    EXPECT_EQ(send("GET", "/oauth/status", {}, "Accept: \xFF\xFE\r\n").status, 200U);
     for (const char* body : {"", "{", "[]", "{}", R"({"code":7})", R"({"code":""})", R"({"code":"abc"})", "{\"code\":\"\xFF#\xFF\"}"}) {
-        RawResponse refused = send("POST", "/oauth/exchange-code", {}, body);
+        RawResponse refused = send("POST", "/oauth/exchange-code", body);
         EXPECT_EQ(refused.status, 400U) << body;
         EXPECT_TRUE(json::parse(refused.body)["error"].is_string()) << refused.body;
     }

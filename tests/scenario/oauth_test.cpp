@@ -10,10 +10,7 @@
 #include <thread>
 
 #include "base/query.hpp"
-#include "tests/scenario/balancerctl.hpp"
-#include "tests/scenario/readings.hpp"
-#include "tests/scenario/requests.hpp"
-#include "tests/support/fake_idp.hpp"
+#include "tests/scenario/login_fixture.hpp"
 
 namespace balancer::tests {
 namespace {
@@ -22,38 +19,13 @@ using nlohmann::json;
 
 constexpr const char* kOauth = "    auth_type: oauth\n";
 
-FakeProviderOptions accepting(const FakeIdp& idp) {
-    FakeProviderOptions options;
-    options.accepts_token = [&idp](const std::string& token) { return idp.accepts(token); };
-    return options;
-}
-
-class OAuth : public testing::Test {
+class OAuth : public LoginFixture {
   protected:
     void start(unsigned data_planes = 1, const std::string& extra = {}, const std::string& settings = {}) {
-        fleet_ = std::make_unique<Fleet>(
-            to_yaml({
-                {{"claude", claude_.base_url(), extra, kOauth}, {"spare", spare_.base_url()}},
-                {},
-                fmt::format(
-                    "  oauth:\n    authorize_url: {}\n    token_url: {}\n    redirect_uri: http://localhost/oauth/callback\n{}",
-                    idp_.authorize_url(),
-                    idp_.token_url(),
-                    settings
-                ),
-                "DEBUG",
-            }),
-            FleetOptions{data_planes, 1}
-        );
-    }
-
-    RawResponse send(const std::string& method, const std::string& path, const std::string& body = {}, const std::string& lines = {}) {
-        return exchange_raw(
-            fleet_->port(),
-            fmt::format(
-                "{} {} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n{}Content-Length: {}\r\n\r\n{}",
-                method, path, fleet_->port(), lines, body.size(), body
-            )
+        start_fleet(
+            {{"claude", claude_.base_url(), extra, kOauth}, {"spare", spare_.base_url()}},
+            "    redirect_uri: http://localhost/oauth/callback\n" + settings,
+            {data_planes, 1}
         );
     }
 
@@ -80,23 +52,8 @@ class OAuth : public testing::Test {
         return Fleet::eventually([&] { return used(ask(index)) == provider; });
     }
 
-    json status() { return json::parse(send("GET", "/oauth/status").body); }
-
-    int ctl(std::vector<std::string> words, const std::string& input = {}) {
-        std::ostringstream out;
-        std::ostringstream err;
-        int code = balancerctl(
-            fleet_->control_plane_addresses().grpc, fleet_->control_plane_dir(), std::move(words), out, err, input
-        );
-        said_ = out.str() + err.str();
-        return code;
-    }
-
-    FakeIdp idp_;
     FakeProvider claude_{{}, accepting(idp_)};
     FakeProvider spare_;
-    std::unique_ptr<Fleet> fleet_;
-    std::string said_;
     int sessions_ = 0;
 };
 

@@ -24,12 +24,6 @@ using std::chrono::milliseconds;
 
 constexpr const char* kOauth = "    auth_type: oauth\n";
 
-FakeProviderOptions accepting(const FakeIdp& idp) {
-    FakeProviderOptions options;
-    options.accepts_token = [&idp](const std::string& token) { return idp.accepts(token); };
-    return options;
-}
-
 std::set<std::string> as_set(const std::vector<std::string>& tokens) {
     return {tokens.begin(), tokens.end()};
 }

@@ -451,4 +451,10 @@ std::vector<std::string> FakeIdp::access_tokens() const {
     return tokens;
 }
 
+FakeProviderOptions accepting(const FakeIdp& idp) {
+    FakeProviderOptions options;
+    options.accepts_token = [&idp](const std::string& token) { return idp.accepts(token); };
+    return options;
+}
+
 }  // namespace balancer::tests

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/fake_provider.hpp"
 #include "tests/support/http_text.hpp"
 #include "tests/support/test_ca.hpp"
 
@@ -111,5 +112,8 @@ class FakeIdp {
     struct Impl;
     std::unique_ptr<Impl> impl_;
 };
+
+// A provider that takes the access tokens of this one, and no others.
+FakeProviderOptions accepting(const FakeIdp& idp);
 
 }  // namespace balancer::tests
