@@ -3,6 +3,7 @@
 # as many compilers as there are cores and memory for (a heavy file takes about 1.5 GB).
 # BALANCER_NODE=off builds on a machine without npm: tokens are then not counted locally (docs/tokens-and-models.md); on
 # takes that back. Without it a build folder stays as it is, and a new one counts.
+# BALANCER_SERVICES=off leaves out the tests that need HAProxy, nginx and Prometheus, in the same way.
 # Prints the number of jobs with --jobs instead.
 set -euo pipefail
 
@@ -29,6 +30,15 @@ case ${BALANCER_NODE:-} in
     off) options=(-DBALANCER_TOKENIZERS=OFF) ;;
     *)
         echo "build.sh: BALANCER_NODE is '$BALANCER_NODE'; it can be on or off" >&2
+        exit 1
+        ;;
+esac
+case ${BALANCER_SERVICES:-} in
+    '') ;;
+    on) options+=(-DBALANCER_SERVICES=ON) ;;
+    off) options+=(-DBALANCER_SERVICES=OFF) ;;
+    *)
+        echo "build.sh: BALANCER_SERVICES is '$BALANCER_SERVICES'; it can be on or off" >&2
         exit 1
         ;;
 esac

@@ -142,7 +142,7 @@ TEXT
 }
 
 exit_if_running
-deploy/install-build-deps.sh
+BALANCER_SERVICES=off deploy/install-build-deps.sh
 deploy/build.sh "$preset" balancer-controlplane balancer-dataplane balancerctl fake-provider
 
 # From here on something may be running: whatever goes wrong, it ends.

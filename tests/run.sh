@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, runs all tests, and ends with CTest's closing lines and exit code.
 # BALANCER_PRESET chooses dev (ASan and UBSan; the default), tsan or release; BALANCER_JOBS how much runs at once;
-# BALANCER_NODE=off does without Node.js, npm and Chromium, and so without counting tokens locally and the end-to-end tests.
+# BALANCER_NODE=off does without Node.js, npm and Chromium, and so without counting tokens locally and the end-to-end tests;
+# BALANCER_SERVICES=off without HAProxy, nginx and Prometheus, and so without the tests of deploy/ with them.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."

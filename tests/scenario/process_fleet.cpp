@@ -94,6 +94,7 @@ void ProcessFleet::start_control_plane() {
     });
     if (!up) throw std::runtime_error("control plane: never up; see " + folder_.string());
     grpc_ = addresses_in(state)["grpc"].get<std::string>();
+    control_plane_http_port_ = port_of(addresses_in(state)["http"].get<std::string>());
 }
 
 void ProcessFleet::stop_control_plane() {

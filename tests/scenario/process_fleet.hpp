@@ -43,6 +43,9 @@ class ProcessFleet {
     FaultyHost& control_plane_host() { return host_; }
     FaultyHost& data_plane_host(std::size_t index) { return *data_planes_.at(index).host; }
 
+    std::uint16_t admin_port(std::size_t index) const { return data_planes_.at(index).admin_port; }
+    std::uint16_t control_plane_http_port() const { return control_plane_http_port_; }
+
     bool ready(std::size_t index) const;
     std::string metrics(std::size_t index) const;
     RawResponse ask(const ClaudeCodeRequest& request, std::size_t index) const;
@@ -67,6 +70,7 @@ class ProcessFleet {
     std::filesystem::path folder_;
     FaultyHost host_;
     std::string grpc_ = "127.0.0.1:0";
+    std::uint16_t control_plane_http_port_ = 0;
     std::unique_ptr<ChildProcess> control_plane_;
     std::vector<DataPlane> data_planes_;
 };
