@@ -24,6 +24,8 @@ packages=(
     # what TLS to providers trusts
     ca-certificates
     curl
+    # the Debian package and its units
+    dpkg-dev file systemd
 )
 
 has_node() {
