@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# run_sdk_test.sh TEST BIN_DIR WORK_DIR: installs the SDKs into WORK_DIR when they are not there yet, then runs TEST.mjs
-# against the binaries in BIN_DIR. Exit code 77: there is no Node of version 18 or newer, or no Chromium for the test that
-# needs it (1 when CI is set).
+# run_sdk_test.sh TEST BIN_DIR WORK_DIR [FOLDER]: installs what FOLDER's package.json names (by default this one's: the SDKs)
+# into WORK_DIR when it is not there yet, then runs FOLDER's TEST.mjs against the binaries in BIN_DIR. Exit code 77: there is
+# no Node of version 18 or newer, or no Chromium for the test that needs it (1 when CI is set).
 set -euo pipefail
 
 test=$1
 bin_dir=$(cd "$2" && pwd)
 work_dir=$3
-here=$(cd "$(dirname "$0")" && pwd)
+here=$(cd "${4:-$(dirname "$0")}" && pwd)
 
 # Continuous integration installs what is needed: there, a test that is not run is a failure.
 miss() {
-    echo "the end-to-end test needs $1 on PATH"
+    echo "this test needs $1 on PATH"
     if [ -n "${CI:-}" ]; then exit 1; fi
     exit 77
 }
