@@ -8,6 +8,7 @@
 #include "base/clock.hpp"
 #include "controlplane/http/json_answer.hpp"
 #include "controlplane/http/oauth_pages.hpp"
+#include "controlplane/http/page_guard.hpp"
 #include "model/from_proto.hpp"
 #include "model/url.hpp"
 
@@ -162,6 +163,8 @@ v1::ManageResponse reload(ControlPlane& control_plane, const v1::ManageRequest& 
 void manage(
     ControlPlane& control_plane, const v1::ManageRequest& request, std::function<void(v1::ManageResponse)> done
 ) {
+    std::string refused = why_refused(request, control_plane.custody().settings().redirect_uri);
+    if (!refused.empty()) return done(respond_error(403, "permission_error", std::move(refused)));
     if (is_oauth_path(request.path())) return serve_oauth(control_plane, request, std::move(done));
     done(manage(control_plane, request));
 }

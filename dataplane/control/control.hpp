@@ -68,6 +68,8 @@ struct ManageCall {
     std::string remote;
     std::string host;
     std::string accept;
+    std::string origin = {};
+    std::string fetch_site = {};
 };
 
 // Where the snapshot in force comes from.

@@ -73,6 +73,8 @@ void ManageClient::call(ManageCall call, std::function<void(ManageAnswer)> done)
     pending->request.set_remote(std::move(call.remote));
     pending->request.set_host(std::move(call.host));
     pending->request.set_accept(std::move(call.accept));
+    pending->request.set_origin(std::move(call.origin));
+    pending->request.set_fetch_site(std::move(call.fetch_site));
     pending->done = std::move(done);
     bool login = pending->request.path().starts_with("/oauth/") || pending->request.path() == "/callback";
     auto deadline = login ? kLoginDeadline : kDeadline;

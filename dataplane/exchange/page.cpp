@@ -71,6 +71,7 @@ net::awaitable<void> Exchange::relay_to_control_plane() {
 
     Elsewhere<ManageAnswer> managed(worker_.context);
     // gRPC takes no other text than UTF-8.
+    auto header = [&](std::string_view name) { return to_utf8(wire::find_field(head_.fields, name).value_or("")); };
     ManageCall call{
         std::string(head_.method),
         to_utf8(head_.path),
@@ -78,8 +79,10 @@ net::awaitable<void> Exchange::relay_to_control_plane() {
         std::string(body_.view()),
         std::string(record_.client_key),
         record_.remote,
-        to_utf8(wire::find_field(head_.fields, "host").value_or("")),
-        to_utf8(wire::find_field(head_.fields, "accept").value_or("")),
+        header("host"),
+        header("accept"),
+        header("origin"),
+        header("sec-fetch-site"),
     };
     worker_.process.manage(std::move(call), managed.taker());
     co_await managed.wait(SweepEntry::kNever);

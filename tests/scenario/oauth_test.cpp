@@ -309,6 +309,29 @@ TEST_F(OAuth, BalancerctlLogsInShowsRefreshesAndLogsOut) {
     EXPECT_EQ(status()["summary"]["total_tokens"], 0);
 }
 
+// What a browser says of the page that asks reaches the control plane.
+TEST_F(OAuth, APageOfAnotherOriginDoesNothing) {
+    start();
+    log_in("joe");
+    for (const char* line : {"Origin: https://evil.example\r\n", "Sec-Fetch-Site: cross-site\r\n", "Origin: null\r\nSec-Fetch-Site: none\r\n"}) {
+        for (const auto& [method, path] : std::vector<std::pair<std::string, std::string>>{
+                 {"GET", "/oauth/authorize"}, {"GET", "/oauth/generate-url"}, {"POST", "/oauth/exchange-code"},
+                 {"POST", "/oauth/refresh/joe"}, {"DELETE", "/oauth/tokens"}, {"POST", "/providers/reload"}}) {
+            RawResponse refused = send(method, path, {}, line);
+            EXPECT_EQ(refused.status, 403U) << method << " " << path << " " << line;
+            EXPECT_NE(refused.body.find("type the address"), std::string::npos) << refused.body;
+        }
+    }
+    EXPECT_EQ(status()["summary"]["total_tokens"], 1);
+    EXPECT_EQ(idp_.refreshes(), 0U);
+    EXPECT_EQ(send("GET", "/oauth/authorize", {}, "Sec-Fetch-Site: none\r\n").status, 302U);
+    std::string own = fmt::format("Origin: http://127.0.0.1:{}\r\nSec-Fetch-Site: same-origin\r\n", fleet_->port());
+    EXPECT_EQ(send("POST", "/oauth/refresh/joe", {}, own).status, 200U);
+    RawResponse rebound = exchange_raw(fleet_->port(), "GET /oauth/status HTTP/1.1\r\nHost: evil.example\r\n\r\n");
+    EXPECT_EQ(rebound.status, 403U);
+    EXPECT_EQ(rebound.body.find("joe"), std::string::npos) << rebound.body;
+}
+
 // Refresh tokens are in the control plane and nowhere else: no log at debug level, no metric, no page, no file.
 TEST_F(OAuth, RefreshTokensAreNowhere) {
     start(2);
