@@ -56,7 +56,9 @@ std::string account_named(const Custody& custody, const std::string& text) {
 
 v1::ManageResponse authorize(ControlPlane& control_plane, const v1::ManageRequest& request) {
     std::string account = find_query(parse_query(request.query()), "account").value_or("");
-    Result<LoginStarted> login = control_plane.custody().begin_login(std::move(account), request.host());
+    Result<LoginStarted> login = control_plane.custody().begin_login(
+        LoginWay::kClientPort, std::move(account), request.host()
+    );
     if (!login) return error(400, login.error().text());
     if (!wants_json(request)) {
         v1::ManageResponse response;
@@ -80,7 +82,9 @@ v1::ManageResponse authorize(ControlPlane& control_plane, const v1::ManageReques
 
 v1::ManageResponse generate_url(ControlPlane& control_plane, const v1::ManageRequest& request) {
     std::string account = find_query(parse_query(request.query()), "account").value_or("");
-    Result<LoginStarted> login = control_plane.custody().begin_login(std::move(account), request.host());
+    Result<LoginStarted> login = control_plane.custody().begin_login(
+        LoginWay::kClientPort, std::move(account), request.host()
+    );
     if (!login) return error(400, login.error().text());
     return respond(
         200,
@@ -186,9 +190,13 @@ void refresh(ControlPlane& control_plane, const std::string& name, const Done& d
             }
         ));
     }
-    custody.refresh(name, [done](Result<const Account*> result) {
+    custody.refresh(name, RefreshCause::kAsked, [done](Result<const Account*> result) {
         if (!result) {
-            return done(respond(502, Json{{"error", "the refresh failed"}, {"details", result.error().text()}}));
+            bool not_now = is_not_now(result.error());
+            return done(respond(
+                not_now ? 409 : 502,
+                Json{{"error", not_now ? "no refresh now" : "the refresh failed"}, {"details", result.error().text()}}
+            ));
         }
         const Account& account = **result;
         UnixMs now = unix_now();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,7 @@ class AccountBook {
         SealedStore* store = nullptr;      // where its record is
         std::uint64_t sealed = 0;          // the generation of its record; 0: it has none
         std::optional<Account> unsaved{};  // what `account` becomes once it is on disk
+        std::uint64_t kept = 0;            // the generation of the access token in its record
     };
 
     explicit AccountBook(SealedStore& store) : store_(&store) {}
@@ -44,7 +46,12 @@ class AccountBook {
 
     // On disk first, then in memory. An error of the disk: it waits in `unsaved`, since a token that was received must not be
     // lost; save_rest() tries again.
+    // Somebody else may have written the record meanwhile. Then a token that was just received goes over it, under a higher
+    // number; anything else gives way: the error is kConflict, and the entry is what stands there.
     Result<void> put(Account account);
+
+    // An error: another account would be one too many. `name` empty: it is not known yet which.
+    Result<void> room_for(const std::string& name) const;
 
     // How many of those that wait could be written.
     unsigned save_rest();
@@ -72,7 +79,20 @@ class AccountBook {
 
     Result<void> move(Entry& entry);
     Result<bool> erase_unreadable(const std::string& name);
-    static Result<std::uint64_t> write(SealedStore& store, const Account& account, std::uint64_t sealed);
+
+    // What stands in the store under a name.
+    struct Stored {
+        std::uint64_t generation = 0;  // of the record; 0: there is none
+        std::optional<Account> account{};  // none: it cannot be read either
+    };
+    static Result<Stored> read(const SealedStore& store, const std::string& name);
+
+    struct Written {
+        std::uint64_t sealed = 0;
+        std::optional<Account> instead{};  // what somebody else has written, and has not been written over
+    };
+    static Result<Written> write(SealedStore& store, Account& account, std::uint64_t sealed, std::uint64_t kept);
+    static void take(Entry& entry, Account account, std::uint64_t sealed);
 
     SealedStore* store_;
     std::map<std::string, Entry, std::less<>> entries_;

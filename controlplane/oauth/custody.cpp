@@ -13,7 +13,7 @@ namespace {
 
 // Clocks are set and machines sleep: nothing is waited for longer without a look at the time.
 constexpr Milliseconds kLookMax{30'000};
-constexpr Milliseconds kSaveAgain{5'000};
+constexpr Milliseconds kSaveAgainMax{300'000};
 // The longest window is a week.
 constexpr Milliseconds kHoldMax{8LL * 86'400'000};
 
@@ -82,7 +82,7 @@ void Custody::configure(OAuthSettings settings) {
             LogLevel::kError,
             LogEvent::kNotice,
             "oauth.enable_persistence has changed, and not all logins could be moved; those stay where they are, and it is "
-            "tried again every few seconds: " + moved_over.error().text()
+            "tried again, ever less often: " + moved_over.error().text()
         );
     }
     arm();
@@ -152,7 +152,7 @@ void Custody::used(const std::string& name, AccountUse use, std::string_view mod
     bool held = rejected && (hold_account(account) || hold_family(account, model));
     // Kept, so that a restarted control plane knows it; without hurry, so not again and again when the disk fails.
     if (held && !account.claim && !entry->unsaved) {
-        if (Result<void> kept = book_.put(account.copy()); !kept) note_unsaved(name, kept.error());
+        if (Result<void> kept = book_.put(account.copy()); !kept) note_not_kept(name, kept.error());
     } else if (entry->unsaved) {
         take_windows(*entry->unsaved, account);
     }
@@ -170,7 +170,7 @@ void Custody::lift_holds(const std::string& name) {
         account->family_holds.clear();
     }
     if (!entry->account.claim && !entry->unsaved) {
-        if (Result<void> kept = book_.put(entry->account.copy()); !kept) note_unsaved(name, kept.error());
+        if (Result<void> kept = book_.put(entry->account.copy()); !kept) note_not_kept(name, kept.error());
     }
     changed(fmt::format("account {} is held no more", name));
 }
@@ -273,12 +273,24 @@ void Custody::changed(const std::string& cause) {
     if (options_.on_change) options_.on_change(cause);
 }
 
-void Custody::note_unsaved(const std::string& name, const Error& error) {
+// What became of a put() that went wrong.
+void Custody::note_not_kept(const std::string& name, const Error& error) {
+    if (is(error, SealedErrc::kConflict)) {
+        log_.emit(
+            LogLevel::kWarning,
+            LogEvent::kNotice,
+            fmt::format("account '{}' was changed by somebody else meanwhile; what stands in its record counts", name),
+            {{"account", name}}
+        );
+        if (AccountBook::Entry* entry = book_.find(name); entry != nullptr && entry->account.claim) recover(*entry);
+        changed(fmt::format("account {} was changed by somebody else", name));
+        return arm();
+    }
     log_.emit(
         LogLevel::kError,
         LogEvent::kAccountRefreshFailed,
         fmt::format(
-            "account '{}' could not be kept on disk and is in memory only; tried again every few seconds: {}", name, error.text()
+            "account '{}' could not be kept on disk and is in memory only; tried again, ever less often: {}", name, error.text()
         ),
         {{"account", name}}
     );
@@ -290,10 +302,13 @@ void Custody::arm() {
     UnixMs now = options_.clock();
     std::optional<UnixMs> next;
     for (const auto& [name, entry] : book_.entries()) {
-        // What waits for the disk is looked at each time that it is tried again.
-        if (entry.unsaved) continue;
-        std::optional<UnixMs> due = refresh_due(entry.account);
-        if (!due) due = login_end(entry.account);
+        std::optional<UnixMs> due;
+        if (!entry.unsaved) {
+            due = refresh_due(entry.account);
+            if (!due) due = login_end(entry.account);
+        } else if (entry.unsaved->generation != entry.account.generation) {
+            due = entry.account.expires_at - kExpiryMargin.count();
+        }
         if (due && (!next || *due < *next)) next = due;
     }
     Milliseconds wait = kLookMax;
@@ -301,23 +316,39 @@ void Custody::arm() {
         if (headroom_of(entry.account.use, now, entry.account.headroom) != entry.account.headroom) next = now;
     }
     if (next) wait = std::clamp(Milliseconds(*next - now), Milliseconds(1), kLookMax);
-    if (book_.has_unsaved() || book_.is_moving()) wait = std::min(wait, kSaveAgain);
+    if (!book_.has_unsaved() && !book_.is_moving()) {
+        save_wait_ = Milliseconds(0);
+    } else {
+        if (save_wait_.count() == 0) {
+            save_wait_ = options_.save_again;
+            save_at_ = steady_now() + save_wait_;
+        }
+        wait = std::clamp(std::chrono::ceil<Milliseconds>(save_at_ - steady_now()), Milliseconds(1), wait);
+    }
     timer_.expires_after(wait);
     timer_.async_wait([this](ErrorCode ec) {
         if (!ec) on_timer();
     });
 }
 
-void Custody::on_timer() {
-    if (book_.has_unsaved()) {
-        bool saved = book_.save_rest() > 0;
+// A disk that is full for long, or a state directory that another control plane has taken, is not asked all the time.
+void Custody::save_rest() {
+    bool saved = false;
+    if (save_wait_.count() > 0 && steady_now() >= save_at_) {
+        save_wait_ = std::min(save_wait_ * 2, kSaveAgainMax);
+        save_at_ = steady_now() + save_wait_;
+        saved = book_.save_rest() > 0;
+        // Its failure has been told, and nobody sees where a login is.
+        if (book_.is_moving()) (void)book_.move_rest();
         drop_used_answers();
-        bool adopted = false;
-        for (auto& [name, entry] : book_.entries()) adopted = adopt_unsaved(entry) || adopted;
-        if (saved || adopted) changed("logins are kept");
     }
-    // Its failure has been told, and nobody sees where a login is.
-    if (book_.is_moving()) (void)book_.move_rest();
+    bool adopted = false;
+    for (auto& [name, entry] : book_.entries()) adopted = adopt_unsaved(entry) || adopted;
+    if (saved || adopted) changed("logins are kept");
+}
+
+void Custody::on_timer() {
+    save_rest();
     // Windows that have begun anew meanwhile.
     bool weighed = false;
     for (auto& [name, entry] : book_.entries()) weighed = weigh(entry.account) || weighed;
@@ -343,7 +374,7 @@ void Custody::end_with_tokens(UnixMs now) {
         Account ended = entry.account.copy();
         end_login(ended);
         log_refresh(ended, RefreshCause::kDue, false);
-        if (Result<void> kept = book_.put(std::move(ended)); !kept) note_unsaved(name, kept.error());
+        if (Result<void> kept = book_.put(std::move(ended)); !kept) note_not_kept(name, kept.error());
         changed(fmt::format("login of {} is over", name));
     }
 }

@@ -50,6 +50,7 @@ class Custody {
         // this process, as it always is for logins that are in memory only: they die with it anyway.
         PostProgram post_program{};
         std::filesystem::path post_folder{};
+        Milliseconds save_again{5'000};  // what the disk did not take; ever longer, up to five minutes
     };
 
     // Called once, on the loop. The account is valid during the call.
@@ -63,7 +64,7 @@ class Custody {
     void stop();
 
     // `account` empty: named by the token's profile. `host`: see redirect_uri_for.
-    Result<LoginStarted> begin_login(std::string account, std::string_view host);
+    Result<LoginStarted> begin_login(LoginWay way, std::string account, std::string_view host);
 
     // What came back. `account` not empty: that name rather than the one said at the beginning.
     void finish_login(PastedCode pasted, std::string account, Done done);
@@ -74,7 +75,8 @@ class Custody {
     // Tokens of another program, which must not use them any more. An error: such an account is there, and alive.
     Result<const Account*> import_account(std::string name, TokenGrant grant);
 
-    void refresh(const std::string& name, Done done);
+    // kAsked or kByHand. is_not_now(error): nothing was posted, since one is under way, or the state of the login is against it.
+    void refresh(const std::string& name, RefreshCause cause, Done done);
 
     // A data plane was answered 401 with that generation of the account's access token.
     void unauthorized(const std::string& name, std::uint64_t generation);
@@ -111,7 +113,7 @@ class Custody {
     boost::asio::awaitable<TokenOutcome> post_apart(const Account& account, OpenFile lock);
     boost::asio::awaitable<void> wait_for_post(std::string name, std::string attempt);
     TokenOutcome left_behind(const Account& account) const;
-    std::string begin_refresh(const std::string& name, RefreshCause cause, Done done);
+    Result<void> begin_refresh(const std::string& name, RefreshCause cause, Done done);
     void finish_refresh(const std::string& name, const std::string& attempt, RefreshCause cause, TokenOutcome outcome);
     void recover(AccountBook::Entry& entry);
     void settle(AccountBook::Entry& entry, RefreshCause cause, TokenOutcome outcome);
@@ -125,7 +127,8 @@ class Custody {
     bool hold_family(Account& account, std::string_view model);
     bool weigh(Account& account) const;
     void log_refresh(const Account& account, RefreshCause cause, bool was_dead);
-    void note_unsaved(const std::string& name, const Error& error);
+    void note_not_kept(const std::string& name, const Error& error);
+    void save_rest();
     void arm();
     void on_timer();
     bool adopt_unsaved(AccountBook::Entry& entry) const;
@@ -142,6 +145,8 @@ class Custody {
     PostFolder posts_;
     PendingLogins logins_;
     boost::asio::steady_timer timer_;
+    SteadyTime save_at_{};         // when what the disk did not take is tried again
+    Milliseconds save_wait_{0};    // since the last try; 0: all is on disk
     std::mt19937_64 random_{std::random_device{}()};
     std::string read_problem_;  // empty: the logins could be read
     // Of those who have logged out: their numbers are not given again, which late reports may still name.
@@ -149,5 +154,8 @@ class Custody {
     bool loaded_ = false;
     bool stopped_ = false;
 };
+
+// See Custody::refresh.
+bool is_not_now(const Error& error);
 
 }  // namespace balancer::controlplane

@@ -22,10 +22,15 @@ std::string_view name_of(RefreshCause cause) {
     switch (cause) {
         case RefreshCause::kDue: return "due";
         case RefreshCause::kUnauthorized: return "unauthorized";
+        case RefreshCause::kAsked: return "asked";
         case RefreshCause::kByHand: return "by hand";
         case RefreshCause::kFound: return "found at the start";
     }
     return "";
+}
+
+Error not_now(std::string why) {
+    return Error{make_error_code(boost::system::errc::operation_in_progress), std::move(why)};
 }
 
 void tell(const Custody::Done& done, Result<const Account*> result) {
@@ -38,9 +43,10 @@ constexpr Milliseconds kPostLook{100};
 
 }  // namespace
 
-Result<LoginStarted> Custody::begin_login(std::string account, std::string_view host) {
+Result<LoginStarted> Custody::begin_login(LoginWay way, std::string account, std::string_view host) {
     if (!account.empty() && !is_account_name(account)) return invalid(kAccountNameRule);
-    Result<PendingLogin> login = logins_.begin(std::move(account), redirect_uri_for(settings_, host), steady_now());
+    if (Result<void> room = book_.room_for(account); !room) return room.error();
+    Result<PendingLogin> login = logins_.begin(way, std::move(account), redirect_uri_for(settings_, host), steady_now());
     if (!login) return login.error();
     LoginStarted started;
     started.url = authorize_url(settings_, *login);
@@ -54,6 +60,8 @@ void Custody::finish_login(PastedCode pasted, std::string account, Done done) {
     if (!account.empty() && !is_account_name(account)) return tell(done, invalid(kAccountNameRule));
     Result<PendingLogin> login = logins_.take(pasted.state, steady_now());
     if (!login) return tell(done, login.error());
+    // A code works once: not after it has been exchanged for tokens that nobody keeps.
+    if (Result<void> room = book_.room_for(account.empty() ? login->account : account); !room) return tell(done, room.error());
     spawn(exchange(*std::move(login), std::move(pasted.code), std::move(account), done), done);
 }
 
@@ -107,7 +115,8 @@ Result<const Account*> Custody::keep_login(std::string name, TokenGrant grant, U
     Result<void> kept = book_.put(std::move(account));
     const AccountBook::Entry* entry = book_.find(name);
     if (entry == nullptr) return kept.error();
-    if (!kept) note_unsaved(name, kept.error());
+    if (!kept) note_not_kept(name, kept.error());
+    if (!kept && is(kept.error(), SealedErrc::kConflict)) return kept.error();
     log_.emit(
         LogLevel::kInfo,
         LogEvent::kAccountLoggedIn,
@@ -134,19 +143,24 @@ Result<const Account*> Custody::import_account(std::string name, TokenGrant gran
     return keep_login(std::move(name), std::move(grant), options_.clock());
 }
 
-void Custody::refresh(const std::string& name, Done done) {
+void Custody::refresh(const std::string& name, RefreshCause cause, Done done) {
     if (book_.find(name) == nullptr) return tell(done, unknown_account(name));
-    std::string why_not = begin_refresh(name, RefreshCause::kByHand, done);
-    if (!why_not.empty()) tell(done, invalid(fmt::format("account '{}' is not refreshed: {}", name, why_not)));
+    Result<void> begun = begin_refresh(name, cause, done);
+    if (begun) return;
+    tell(done, Error{begun.error().code, fmt::format("account '{}' is not refreshed: {}", name, begun.error().text())});
 }
 
-// Claims and posts. Why not, in words; `done` is called if there is no reason against it.
-std::string Custody::begin_refresh(const std::string& name, RefreshCause cause, Done done) {
+bool is_not_now(const Error& error) {
+    return error.code == boost::system::errc::operation_in_progress;
+}
+
+// Claims and posts. An error: it does not, and why; `done` is not called then.
+Result<void> Custody::begin_refresh(const std::string& name, RefreshCause cause, Done done) {
     AccountBook::Entry* entry = book_.find(name);
-    if (entry == nullptr) return "it is logged out";
-    if (entry->unsaved) return "its last token is not on disk yet";
+    if (entry == nullptr) return not_now("it is logged out");
+    if (entry->unsaved) return not_now("its last token is not on disk yet");
     UnixMs now = options_.clock();
-    if (std::string why_not = no_refresh_now(entry->account, cause, now); !why_not.empty()) return why_not;
+    if (std::string why_not = no_refresh_now(entry->account, cause, now); !why_not.empty()) return not_now(std::move(why_not));
     before(CustodyStep::kClaim);
     std::string attempt = random_hex(8);
     Result<OpenFile> lock = OpenFile();
@@ -161,6 +175,10 @@ std::string Custody::begin_refresh(const std::string& name, RefreshCause cause, 
         kept = lock.error();
     }
     if (!kept) {
+        if (is(kept.error(), SealedErrc::kConflict)) {
+            note_not_kept(name, kept.error());
+            return not_now(kept.error().text());
+        }
         // Without the claim nothing is posted, and nothing has changed.
         entry->unsaved.reset();
         entry->account.refresh_at = now + kUncertainGrace.count();
@@ -171,7 +189,7 @@ std::string Custody::begin_refresh(const std::string& name, RefreshCause cause, 
             fmt::format("account '{}' is not refreshed, since that could not be noted on disk: {}", name, kept.error().text()),
             {{"account", name}}
         );
-        return kept.error().text();
+        return invalid(kept.error().text());
     }
     spawn(post_refresh(name, std::move(attempt), *std::move(lock), cause, done), done);
     return {};
@@ -299,7 +317,7 @@ void Custody::settle(AccountBook::Entry& entry, RefreshCause cause, TokenOutcome
     settle_refresh(next, std::move(outcome), options_.clock(), chance());
     log_refresh(next, cause, was_dead);
     if (Result<void> kept = book_.put(std::move(next)); !kept) {
-        note_unsaved(entry.account.name, kept.error());
+        note_not_kept(entry.account.name, kept.error());
         adopt_unsaved(entry);
     }
 }

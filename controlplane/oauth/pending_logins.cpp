@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/file.hpp"
 
 namespace balancer::controlplane {
@@ -11,13 +13,17 @@ constexpr auto kMinutesValid = std::chrono::duration_cast<std::chrono::minutes>(
 
 }  // namespace
 
-Result<PendingLogin> PendingLogins::begin(std::string account, std::string redirect_uri, SteadyTime now) {
+Result<PendingLogin> PendingLogins::begin(
+    LoginWay way, std::string account, std::string redirect_uri, SteadyTime now
+) {
     end_old(now);
-    if (logins_.size() >= kPendingMax) {
+    auto of_this_way = [way](const PendingLogin& login) { return login.way == way; };
+    if (std::count_if(logins_.begin(), logins_.end(), of_this_way) >= static_cast<std::ptrdiff_t>(kPendingMax)) {
         return invalid(fmt::format(
-            "{} logins are under way already: finish one of them, or wait until the oldest is {} minutes old",
+            "{} logins are under way already: finish one of them, or wait until the oldest is {} minutes old{}",
             kPendingMax,
-            kMinutesValid
+            kMinutesValid,
+            way == LoginWay::kClientPort ? "; or log in with `balancerctl oauth login`, which has room of its own" : ""
         ));
     }
     PendingLogin login;
@@ -26,6 +32,7 @@ Result<PendingLogin> PendingLogins::begin(std::string account, std::string redir
     login.redirect_uri = std::move(redirect_uri);
     login.account = std::move(account);
     login.began = now;
+    login.way = way;
     logins_.push_back(login);
     return login;
 }

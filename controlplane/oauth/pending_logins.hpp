@@ -13,24 +13,31 @@
 
 namespace balancer::controlplane {
 
+// Who has begun a login. The client port may be open to anybody, so each has room of its own.
+enum class LoginWay {
+    kClientPort,
+    kOperator,  // balancerctl
+};
+
 struct PendingLogin {
     std::string state;
     std::string verifier;
     std::string redirect_uri;
     std::string account;  // as the user named it; empty: by the token's profile
     SteadyTime began{};
+    LoginWay way = LoginWay::kClientPort;
 };
 
 // A pure core, on the control plane's loop. Many logins at once, each with a state and a verifier of its own.
 class PendingLogins {
   public:
     static constexpr Milliseconds kValid{600'000};
-    static constexpr std::size_t kPendingMax = 64;
+    static constexpr std::size_t kPendingMax = 64;  // of one way
 
     explicit PendingLogins(RandomBytes random) : random_(std::move(random)) {}
 
     // An error: so many are under way already. None is pushed out by another.
-    Result<PendingLogin> begin(std::string account, std::string redirect_uri, SteadyTime now);
+    Result<PendingLogin> begin(LoginWay way, std::string account, std::string redirect_uri, SteadyTime now);
 
     // The login of that state, which is over with this: a state works once. An error says in words whether it was used, is
     // older than kValid, or was never known. Takes a time that does not depend on how much of the state is right.

@@ -85,6 +85,14 @@ std::string no_refresh_now(const Account& account, RefreshCause cause, UnixMs no
     if (account.claim) return "a refresh is under way";
     if (cause == RefreshCause::kByHand) return {};
     if (account.needs_login) return "its login is dead: log in again";
+    if (cause == RefreshCause::kAsked) {
+        if (!account.uncertain || now >= account.refresh_at) return {};
+        return fmt::format(
+            "the answer to the last refresh never came, and another post of a token that is spent ends the login; it is tried "
+            "again by itself when that costs least, or at once with `balancerctl oauth refresh {}`",
+            account.name
+        );
+    }
     if (cause == RefreshCause::kDue) {
         return account.refresh_at != 0 && account.refresh_at <= now ? "" : "it is not due yet";
     }

@@ -18,7 +18,8 @@ namespace balancer::controlplane {
 enum class RefreshCause {
     kDue,           // half of the lifetime is over, or a try is due again
     kUnauthorized,  // the provider refuses the access token of this generation
-    kByHand,        // somebody asked for it, and is believed about an uncertain token
+    kAsked,         // somebody at the client port wants it
+    kByHand,        // an operator wants it, and is believed about a token that may be spent
     kFound,         // it was under way when the control plane was stopped, and its result has been found
 };
 

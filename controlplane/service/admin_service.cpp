@@ -32,7 +32,7 @@ grpc::Status to_grpc_status(const Error& error) {
     grpc::StatusCode code = grpc::StatusCode::INTERNAL;
     if (is_unknown_name(error)) {
         code = grpc::StatusCode::NOT_FOUND;
-    } else if (error.code == boost::system::errc::invalid_argument) {
+    } else if (error.code == boost::system::errc::invalid_argument || is_not_now(error)) {
         code = grpc::StatusCode::FAILED_PRECONDITION;
     }
     return grpc::Status(code, std::string(utf8_prefix(error.text(), kStatusTextMax)));

@@ -84,7 +84,7 @@ grpc::ServerUnaryReactor* AdminService::BeginLogin(
         // A loopback redirect leads to the client port, as the configuration has it.
         const v1::Settings& settings = control_plane_.config().settings();
         Result<LoginStarted> login = control_plane_.custody().begin_login(
-            request->account(), fmt::format("127.0.0.1:{}", settings.listen_port())
+            LoginWay::kOperator, request->account(), fmt::format("127.0.0.1:{}", settings.listen_port())
         );
         if (!login) return Result<void>(login.error());
         response->set_url(login->url);
@@ -127,7 +127,7 @@ grpc::ServerUnaryReactor* AdminService::RefreshAccount(
         response,
         [this](const v1::RefreshAccountRequest& copy, AccountDone done) {
             control_plane_.custody().refresh(
-                copy.account(), answer_with(control_plane_, "has a new access token", std::move(done))
+                copy.account(), RefreshCause::kByHand, answer_with(control_plane_, "has a new access token", std::move(done))
             );
         }
     );

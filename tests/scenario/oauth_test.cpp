@@ -332,6 +332,39 @@ TEST_F(OAuth, APageOfAnotherOriginDoesNothing) {
     EXPECT_EQ(rebound.body.find("joe"), std::string::npos) << rebound.body;
 }
 
+TEST_F(OAuth, LoginsBegunAtTheClientPortDoNotLockTheOperatorOut) {
+    start();
+    std::string url;
+    for (int i = 0; i < 64; ++i) url = json::parse(send("GET", "/oauth/generate-url").body)["login_url"];
+    EXPECT_EQ(send("GET", "/oauth/generate-url").status, 400U);
+    EXPECT_EQ(ctl({"oauth", "login", "joe"}, idp_.consent(url)->pasted() + "\n"), 0) << said_;
+    EXPECT_NE(said_.find("account 'joe' logged in"), std::string::npos) << said_;
+}
+
+TEST_F(OAuth, ARefreshThatIsUnderWayIsNoFailure) {
+    start();
+    log_in("joe");
+    IdpAnswer slow;
+    slow.delay = milliseconds(1'000);
+    idp_.answer_next({slow});
+    RawResponse first;
+    std::thread client([&] { first = send("POST", "/oauth/refresh/joe"); });
+    EXPECT_TRUE(idp_.wait_for_posts(2));
+    RawResponse second = send("POST", "/oauth/refresh/joe");
+    client.join();
+    EXPECT_EQ(second.status, 409U);
+    EXPECT_NE(second.body.find("under way"), std::string::npos) << second.body;
+    EXPECT_EQ(first.status, 200U) << first.body;
+    // One whose answer never came is posted again by an operator only.
+    idp_.answer_next({{IdpAnswer::Kind::kLost}});
+    EXPECT_EQ(send("POST", "/oauth/refresh/joe").status, 502U);
+    std::size_t posts = idp_.posts().size();
+    RawResponse asked = send("POST", "/oauth/refresh/joe");
+    EXPECT_EQ(asked.status, 409U);
+    EXPECT_NE(asked.body.find("balancerctl oauth refresh joe"), std::string::npos) << asked.body;
+    EXPECT_EQ(idp_.posts().size(), posts);
+}
+
 // Refresh tokens are in the control plane and nowhere else: no log at debug level, no metric, no page, no file.
 TEST_F(OAuth, RefreshTokensAreNowhere) {
     start(2);

@@ -107,7 +107,7 @@ struct Plane {
 
     bool refresh() {
         std::optional<bool> ended;
-        custody.refresh("joe", [&](Result<const Account*> result) { ended = result.has_value(); });
+        custody.refresh("joe", RefreshCause::kByHand, [&](Result<const Account*> result) { ended = result.has_value(); });
         run_until([&] { return ended.has_value(); });
         return ended.value_or(false);
     }
@@ -140,7 +140,7 @@ class CustodyCrash : public testing::Test {
     void log_in() {
         std::filesystem::create_directories(folder() / "logins");
         Plane plane(folder(), settings());
-        LoginStarted login = *plane.custody.begin_login("joe", "");
+        LoginStarted login = *plane.custody.begin_login(LoginWay::kClientPort, "joe", "");
         tests::Consent consent = *idp_.consent(login.url);
         bool ended = false;
         plane.custody.finish_login({consent.code, consent.state}, "", [&](Result<const Account*> result) {
@@ -309,7 +309,7 @@ TEST_F(CustodyCrash, WithoutItsProgramNothingIsPosted) {
     Custody custody(context, log, &store, {{}, {}, unix_now, {}, {"/nowhere/at/all", {}}, folder() / "refresh"});
     custody.configure(settings());
     std::optional<std::string> why;
-    custody.refresh("joe", [&](Result<const Account*> result) { why = result ? "" : result.error().text(); });
+    custody.refresh("joe", RefreshCause::kByHand, [&](Result<const Account*> result) { why = result ? "" : result.error().text(); });
     SteadyTime until = steady_now() + 20s;
     while (!why && steady_now() < until) context.run_one_for(50ms);
     ASSERT_TRUE(why);

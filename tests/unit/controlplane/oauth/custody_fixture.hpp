@@ -22,20 +22,22 @@ inline constexpr UnixMs kHour = 3'600'000;
 class FaultyStore final : public SealedStore {
   public:
     std::atomic<int> failing{0};  // set on the provider's thread, too
-    mutable int failing_lists = 0;
+    std::atomic<int> puts{0};
+    mutable int failing_gets = 0;
     int failing_erases = 0;
 
-    Result<std::optional<SealedRecord>> get(SealedKind kind, std::string_view name) const override { return real_.get(kind, name); }
-    Result<std::vector<SealedEntry>> list(SealedKind kind) const override {
-        if (failing_lists > 0) {
-            --failing_lists;
+    Result<std::optional<SealedRecord>> get(SealedKind kind, std::string_view name) const override {
+        if (failing_gets > 0) {
+            --failing_gets;
             return sealed_error(SealedErrc::kIo, "the disk is gone");
         }
-        return real_.list(kind);
+        return real_.get(kind, name);
     }
+    Result<std::vector<SealedEntry>> list(SealedKind kind) const override { return real_.list(kind); }
     Result<std::uint64_t> put(
         SealedKind kind, std::string_view name, std::string_view content, std::uint64_t if_generation
     ) override {
+        ++puts;
         if (failing > 0) {
             failing = failing - 1;
             return sealed_error(SealedErrc::kIo, "the disk is full");
@@ -90,6 +92,9 @@ class CustodyTest : public testing::Test {
                 {},
                 [this] { return now_.load(); },
                 {},
+                {},
+                {},
+                save_again_,
             }
         );
         custody_->configure(settings_);
@@ -103,7 +108,7 @@ class CustodyTest : public testing::Test {
     }
 
     Result<std::string> log_in(const std::string& account, const tests::IdpProfile& profile = {}) {
-        Result<LoginStarted> started = custody_->begin_login(account, "127.0.0.1:9090");
+        Result<LoginStarted> started = custody_->begin_login(LoginWay::kClientPort, account, "127.0.0.1:9090");
         if (!started) return started.error();
         std::optional<tests::Consent> consent = idp_.consent(started->url, profile);
         if (!consent) return invalid(idp_.why_refused());
@@ -119,9 +124,9 @@ class CustodyTest : public testing::Test {
         return *ended;
     }
 
-    Result<std::string> refresh(const std::string& account) {
+    Result<std::string> refresh(const std::string& account, RefreshCause cause = RefreshCause::kByHand) {
         std::optional<Result<std::string>> ended;
-        custody_->refresh(account, [&](Result<const Account*> result) {
+        custody_->refresh(account, cause, [&](Result<const Account*> result) {
             ended = result ? Result<std::string>((*result)->name) : Result<std::string>(result.error());
         });
         run_until([&] { return ended.has_value(); });
@@ -143,6 +148,7 @@ class CustodyTest : public testing::Test {
     OAuthSettings settings_;
     v1::CredentialSection published_;
     int changes_ = 0;
+    Milliseconds save_again_{100};
     std::optional<Custody> custody_;
 };
 

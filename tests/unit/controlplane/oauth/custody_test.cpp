@@ -22,8 +22,8 @@ TEST_F(CustodyTest, ALoginEndsInAnAccessTokenForTheDataPlanes) {
 }
 
 TEST_F(CustodyTest, SeveralLoginsAtOnceDoNotMix) {
-    LoginStarted ann = *custody_->begin_login("ann", "");
-    LoginStarted bob = *custody_->begin_login("bob", "");
+    LoginStarted ann = *custody_->begin_login(LoginWay::kClientPort, "ann", "");
+    LoginStarted bob = *custody_->begin_login(LoginWay::kClientPort, "bob", "");
     tests::Consent of_ann = *idp_.consent(ann.url, {"uuid-ann", "ann@example.com", "o", "O"});
     tests::Consent of_bob = *idp_.consent(bob.url, {"uuid-bob", "bob@example.com", "o", "O"});
     EXPECT_EQ(*finish({of_bob.code, of_bob.state}), "bob");
@@ -33,7 +33,7 @@ TEST_F(CustodyTest, SeveralLoginsAtOnceDoNotMix) {
 }
 
 TEST_F(CustodyTest, AStateThatIsNotOursReachesNobody) {
-    tests::Consent consent = *idp_.consent(custody_->begin_login("", "")->url);
+    tests::Consent consent = *idp_.consent(custody_->begin_login(LoginWay::kClientPort, "", "")->url);
     EXPECT_FALSE(finish({consent.code, "forged"}));
     EXPECT_EQ(idp_.posts().size(), 0U);
     EXPECT_TRUE(finish({consent.code, consent.state}));
@@ -42,7 +42,7 @@ TEST_F(CustodyTest, AStateThatIsNotOursReachesNobody) {
 }
 
 TEST_F(CustodyTest, ALoginThatTheProviderRefusedIsOver) {
-    tests::Consent consent = *idp_.consent(custody_->begin_login("", "")->url);
+    tests::Consent consent = *idp_.consent(custody_->begin_login(LoginWay::kClientPort, "", "")->url);
     EXPECT_FALSE(custody_->abandon_login("forged"));
     EXPECT_TRUE(custody_->abandon_login(consent.state));
     EXPECT_FALSE(custody_->abandon_login(consent.state));
@@ -290,7 +290,7 @@ TEST_F(CustodyTest, AnswersToALoginThatIsGoneChangeNothing) {
     ASSERT_TRUE(log_in("joe"));
     idp_.answer_next({{IdpAnswer::Kind::kWell, 200, "", {}, 300ms}});
     std::optional<bool> ended;
-    custody_->refresh("joe", [&](Result<const Account*> result) { ended = result.has_value(); });
+    custody_->refresh("joe", RefreshCause::kByHand, [&](Result<const Account*> result) { ended = result.has_value(); });
     ASSERT_EQ(*custody_->forget("joe"), 1U);
     run_until([&] { return ended.has_value(); });
     EXPECT_FALSE(*ended);
@@ -319,16 +319,71 @@ TEST_F(CustodyTest, SpeaksTlsWithWhoeverTheSettingsTrust) {
     settings_.authorize_url = secure.authorize_url();
     settings_.token_url = secure.token_url();
     custody_->configure(settings_);
-    LoginStarted untrusted = *custody_->begin_login("joe", "");
+    LoginStarted untrusted = *custody_->begin_login(LoginWay::kClientPort, "joe", "");
     tests::Consent consent = *secure.consent(untrusted.url);
     EXPECT_FALSE(finish({consent.code, consent.state}));
     EXPECT_EQ(secure.posts().size(), 0U);
     settings_.ca_pem = ca.certificate_pem();
     custody_->configure(settings_);
-    LoginStarted trusted = *custody_->begin_login("joe", "");
+    LoginStarted trusted = *custody_->begin_login(LoginWay::kClientPort, "joe", "");
     consent = *secure.consent(trusted.url);
     Result<std::string> name = finish({consent.code, consent.state});
     EXPECT_TRUE(name) << name.error().text();
+}
+
+// An operator is believed; who only reaches the client port must not end a login.
+TEST_F(CustodyTest, AskedForATokenThatMayBeSpentItWaits) {
+    ASSERT_TRUE(log_in("joe"));
+    idp_.answer_next({{IdpAnswer::Kind::kLost}});
+    ASSERT_FALSE(refresh("joe"));
+    ASSERT_TRUE(custody_->find("joe")->uncertain);
+    auto ask = [&] {
+        std::optional<Error> error;
+        custody_->refresh("joe", RefreshCause::kAsked, [&](Result<const Account*> result) {
+            if (!result) error = result.error();
+        });
+        return error;
+    };
+    std::optional<Error> refused = ask();
+    ASSERT_TRUE(refused);
+    EXPECT_TRUE(is_not_now(*refused));
+    EXPECT_NE(refused->text().find("balancerctl oauth refresh joe"), std::string::npos) << refused->text();
+    EXPECT_EQ(idp_.refreshes(), 1U) << "nothing was posted";
+    EXPECT_FALSE(refresh("joe", RefreshCause::kByHand));
+    EXPECT_EQ(idp_.refreshes(), 2U);
+}
+
+TEST_F(CustodyTest, WhileOneIsUnderWayNobodyBeginsAnother) {
+    ASSERT_TRUE(log_in("joe"));
+    std::optional<bool> first;
+    custody_->refresh("joe", RefreshCause::kAsked, [&](Result<const Account*> result) { first = result.has_value(); });
+    Result<std::string> second = refresh("joe", RefreshCause::kAsked);
+    ASSERT_FALSE(second);
+    EXPECT_TRUE(is_not_now(second.error())) << second.error().text();
+    run_until([&] { return first.has_value(); });
+    EXPECT_TRUE(*first);
+    EXPECT_EQ(idp_.refreshes(), 1U);
+}
+
+// A code works once.
+TEST_F(CustodyTest, WhereThereIsNoRoomNoCodeIsExchanged) {
+    auto import = [&](const std::string& name) {
+        TokenGrant grant;
+        grant.access_token = SecretBytes("token");
+        grant.expires_in = 8h;
+        ASSERT_TRUE(custody_->import_account(name, std::move(grant)));
+    };
+    for (std::size_t i = 1; i < AccountBook::kAccountsMax; ++i) import("a" + std::to_string(i));
+    LoginStarted late = *custody_->begin_login(LoginWay::kOperator, "joe", "");
+    tests::Consent consent = *idp_.consent(late.url);
+    import("last");
+    Result<std::string> refused = finish(*parse_pasted(consent.pasted()));
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().text().find("log out of one first"), std::string::npos) << refused.error().text();
+    EXPECT_EQ(idp_.posts().size(), 0U) << "the code is as good as before";
+    EXPECT_FALSE(custody_->begin_login(LoginWay::kOperator, "joe", "")) << "nor is another begun";
+    EXPECT_FALSE(custody_->begin_login(LoginWay::kOperator, "", "")) << "it may be anybody's";
+    ASSERT_TRUE(log_in("a7")) << "one that is there can be logged in anew";
 }
 
 }  // namespace

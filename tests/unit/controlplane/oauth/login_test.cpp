@@ -35,8 +35,8 @@ TEST(AccountName, IsTextThatAMessageCanCarry) {
 
 TEST(PendingLogins, EachHasAStateAndAVerifierOfItsOwn) {
     PendingLogins logins(counting());
-    PendingLogin a = *logins.begin("alice", "http://a", kStart);
-    PendingLogin b = *logins.begin("bob", "http://b", kStart);
+    PendingLogin a = *logins.begin(LoginWay::kClientPort, "alice", "http://a", kStart);
+    PendingLogin b = *logins.begin(LoginWay::kClientPort, "bob", "http://b", kStart);
     EXPECT_NE(a.state, b.state);
     EXPECT_NE(a.verifier, b.verifier);
     EXPECT_NE(a.state, a.verifier);
@@ -47,10 +47,10 @@ TEST(PendingLogins, EachHasAStateAndAVerifierOfItsOwn) {
 
 TEST(PendingLogins, AStateWorksOnceAndForTenMinutes) {
     PendingLogins logins(counting());
-    std::string once = logins.begin("", "", kStart)->state;
+    std::string once = logins.begin(LoginWay::kClientPort, "", "", kStart)->state;
     EXPECT_TRUE(logins.take(once, kStart + Milliseconds(599'999)));
     EXPECT_FALSE(logins.take(once, kStart + Milliseconds(599'999)));
-    std::string late = logins.begin("", "", kStart)->state;
+    std::string late = logins.begin(LoginWay::kClientPort, "", "", kStart)->state;
     EXPECT_FALSE(logins.take(late, kStart + Milliseconds(600'000)));
     EXPECT_FALSE(logins.take("", kStart));
     EXPECT_FALSE(logins.take("unknown", kStart));
@@ -59,8 +59,8 @@ TEST(PendingLogins, AStateWorksOnceAndForTenMinutes) {
 TEST(PendingLogins, WhoComesAgainOrTooLateIsToldWhich) {
     PendingLogins logins(counting());
     auto words = [&](const std::string& state, SteadyTime now) { return logins.take(state, now).error().text(); };
-    std::string used = logins.begin("", "", kStart)->state;
-    std::string late = logins.begin("", "", kStart)->state;
+    std::string used = logins.begin(LoginWay::kClientPort, "", "", kStart)->state;
+    std::string late = logins.begin(LoginWay::kClientPort, "", "", kStart)->state;
     ASSERT_TRUE(logins.take(used, kStart));
     SteadyTime end = kStart + PendingLogins::kValid;
     EXPECT_NE(words(used, kStart).find("has come back before"), std::string::npos);
@@ -68,18 +68,31 @@ TEST(PendingLogins, WhoComesAgainOrTooLateIsToldWhich) {
     EXPECT_NE(words(used, end).find("has come back before"), std::string::npos);
     EXPECT_NE(words("unknown", end).find("no login with this state"), std::string::npos);
     // What is over is remembered for a while, and bounded.
-    for (std::size_t i = 0; i < PendingLogins::kPendingMax; ++i) ASSERT_TRUE(logins.take(logins.begin("", "", end)->state, end));
+    for (std::size_t i = 0; i < PendingLogins::kPendingMax; ++i) ASSERT_TRUE(logins.take(logins.begin(LoginWay::kClientPort, "", "", end)->state, end));
     EXPECT_NE(words(used, end).find("no login with this state"), std::string::npos);
 }
 
 TEST(PendingLogins, AreBoundedAndNoneIsPushedOut) {
     PendingLogins logins(counting());
-    std::string first = logins.begin("", "", kStart)->state;
-    for (std::size_t i = 1; i < PendingLogins::kPendingMax; ++i) ASSERT_TRUE(logins.begin("", "", kStart));
-    EXPECT_FALSE(logins.begin("", "", kStart));
+    std::string first = logins.begin(LoginWay::kClientPort, "", "", kStart)->state;
+    for (std::size_t i = 1; i < PendingLogins::kPendingMax; ++i) ASSERT_TRUE(logins.begin(LoginWay::kClientPort, "", "", kStart));
+    EXPECT_FALSE(logins.begin(LoginWay::kClientPort, "", "", kStart));
     EXPECT_TRUE(logins.take(first, kStart));
-    EXPECT_TRUE(logins.begin("", "", kStart));
-    EXPECT_TRUE(logins.begin("", "", kStart + PendingLogins::kValid)) << "the old ones make room";
+    EXPECT_TRUE(logins.begin(LoginWay::kClientPort, "", "", kStart));
+    EXPECT_TRUE(logins.begin(LoginWay::kClientPort, "", "", kStart + PendingLogins::kValid)) << "the old ones make room";
+}
+
+TEST(PendingLogins, NobodyAtTheClientPortTakesTheOperatorsRoom) {
+    PendingLogins logins(counting());
+    for (std::size_t i = 0; i < PendingLogins::kPendingMax; ++i) ASSERT_TRUE(logins.begin(LoginWay::kClientPort, "", "", kStart));
+    Result<PendingLogin> refused = logins.begin(LoginWay::kClientPort, "", "", kStart);
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().text().find("balancerctl oauth login"), std::string::npos) << "what is left to do";
+    Result<PendingLogin> operators = logins.begin(LoginWay::kOperator, "", "", kStart);
+    ASSERT_TRUE(operators);
+    for (std::size_t i = 1; i < PendingLogins::kPendingMax; ++i) ASSERT_TRUE(logins.begin(LoginWay::kOperator, "", "", kStart));
+    EXPECT_FALSE(logins.begin(LoginWay::kOperator, "", "", kStart)) << "bounded as well";
+    EXPECT_TRUE(logins.take(operators->state, kStart));
 }
 
 TEST(LoginUrl, IsTheOneThatClaudeCodeOpens) {
