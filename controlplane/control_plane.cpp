@@ -4,9 +4,12 @@
 #include <google/protobuf/util/message_differencer.h>
 
 #include <algorithm>
+#include <set>
+#include <utility>
 
 #include "base/file.hpp"
 #include "controlplane/oauth/expand_accounts.hpp"
+#include "controlplane/publish/published_size.hpp"
 
 namespace balancer::controlplane {
 namespace {
@@ -78,6 +81,8 @@ Result<void> ControlPlane::start(LoadedConfig loaded) {
     Result<std::vector<AccountHold>> holds = store_.holds();
     if (!holds) return holds.error();
     holds_to_restore_ = *std::move(holds);
+    // So that the accounts are known, which are published with it.
+    custody_.configure(std::get<Candidate>(*proposal).loaded.oauth);
     Result<void> in_force = put_in_force(std::get<Candidate>(*std::move(proposal)), "start");
     if (!in_force) return in_force;
     log_.emit(
@@ -194,6 +199,9 @@ ReloadOutcome ControlPlane::reread(std::string_view cause) {
     bool same = MessageDifferencer::Equals(config, config_) &&
                 MessageDifferencer::Equals(loaded.credentials, revisions_.loaded().credentials) &&
                 loaded.oauth == revisions_.loaded().oauth;
+    if (Result<void> fits = check_size(config, loaded); !fits) {
+        return refuse({ConfigProblem{file, 0, 0, "", fits.error().text(), ""}}, cause);
+    }
     revisions_.refresh(std::move(loaded));
     custody_.configure(revisions_.loaded().oauth);
     if (same) {
@@ -257,12 +265,30 @@ Result<void> ControlPlane::check_some_enabled(const v1::ConfigSection& next, boo
     );
 }
 
+// With the accounts as they are now.
+Result<void> ControlPlane::check_size(const v1::ConfigSection& config, const LoadedConfig& loaded) const {
+    v1::ConfigSection expanded = expand_accounts(config, custody_.accounts(), !loaded.oauth.allow_other_clients);
+    v1::CredentialSection credentials = loaded.credentials;
+    add_account_credentials(expanded, credentials);
+    return check_published_size(expanded, credentials);
+}
+
+// A token goes only where a provider wants it.
+void ControlPlane::add_account_credentials(const v1::ConfigSection& expanded, v1::CredentialSection& credentials) const {
+    std::set<std::string, std::less<>> wanted;
+    for (const v1::Provider& provider : expanded.providers()) {
+        if (provider.enabled() && !provider.account().empty()) wanted.insert(provider.account());
+    }
+    custody_.add_credentials(credentials, [&wanted](const std::string& name) { return wanted.contains(name); });
+}
+
 // Kept first, published then: what a data plane has seen is never lost by a crash.
 Result<void> ControlPlane::put_in_force(
     Candidate candidate, const std::string& cause, bool forced
 ) {
     Result<void> served = check_some_enabled(candidate.config, forced);
     if (!served) return served;
+    if (Result<void> fits = check_size(candidate.config, candidate.loaded); !fits) return fits;
     v1::ConfigSection config = std::move(candidate.config);
     std::vector<std::string> notices = std::move(candidate.notices);
     const bool is_new = !candidate.kept;
@@ -297,10 +323,19 @@ void ControlPlane::publish_running(const std::string& cause) {
 
 // CONFIG and CREDENTIALS with what the accounts are now.
 void ControlPlane::publish_sections(const std::string& cause) {
+    if (loaded_at_ == 0) return;  // nothing is in force yet
     UnixMs at = now();
-    published_ = expand_accounts(config_, custody_.accounts(), !custody_.settings().allow_other_clients);
+    v1::ConfigSection expanded = expand_accounts(config_, custody_.accounts(), !custody_.settings().allow_other_clients);
     v1::CredentialSection credentials = revisions_.loaded().credentials;
-    custody_.add_credentials(credentials);
+    add_account_credentials(expanded, credentials);
+    // Configurations have been checked before they came into force, so it is the accounts that have become too many.
+    if (Result<void> fits = check_published_size(expanded, credentials); !fits) {
+        std::string problem = "accounts are as they were for data planes, since " + fits.error().text();
+        if (std::exchange(publish_problem_, problem) != problem) log_.emit(LogLevel::kError, LogEvent::kNotice, problem);
+        return;
+    }
+    publish_problem_.clear();
+    published_ = std::move(expanded);
     merger_.configure(published_, at);
     if (std::optional<std::vector<AccountHold>> holds = std::exchange(holds_to_restore_, std::nullopt)) {
         merger_.restore(*holds, at);

@@ -156,6 +156,8 @@ class ControlPlane {
     Result<void> check_some_enabled(const v1::ConfigSection& next, bool forced) const;
     void publish_running(const std::string& cause);
     void publish_sections(const std::string& cause);
+    Result<void> check_size(const v1::ConfigSection& config, const LoadedConfig& loaded) const;
+    void add_account_credentials(const v1::ConfigSection& expanded, v1::CredentialSection& credentials) const;
     bool take_account_news(const std::string& name, const v1::Signal& signal);
     Result<v1::ChangeResponse> finish(
         Candidate candidate, const v1::ChangeContext& context, std::string message
@@ -208,6 +210,7 @@ class ControlPlane {
     v1::ConfigSection config_;     // the head revision with its overrides
     v1::ConfigSection published_;  // the same with a provider for each account
     Custody custody_;
+    std::string publish_problem_;  // empty: what is in force is published
     Standings standings_;       // as last told
     std::vector<std::string> change_notices_;  // of the last change: edits that it lost
     UnixMs loaded_at_ = 0;

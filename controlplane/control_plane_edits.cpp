@@ -220,6 +220,7 @@ Result<v1::ChangeResponse> ControlPlane::finish(
     add_deserted_routes(candidate.config, response);
     Result<void> served = check_some_enabled(candidate.config, context.force());
     if (!served) return served.error();
+    if (Result<void> fits = check_size(candidate.config, candidate.loaded); !fits) return fits.error();
     response.set_changed(true);
     response.set_message(std::move(message));
     if (context.dry_run()) {

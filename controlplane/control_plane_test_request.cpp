@@ -69,7 +69,7 @@ void ControlPlane::test_provider(const v1::TestProviderRequest& request, TestDon
     Milliseconds timeout =
         request.timeout_ms() == 0 ? kTimeout : Milliseconds(request.timeout_ms());
     v1::CredentialSection credentials = revisions_.loaded().credentials;
-    custody_.add_credentials(credentials);
+    custody_.add_credentials(credentials, [&](const std::string& account) { return account == provider.account(); });
     Result<HttpRequest> http = make_test_request(provider, credentials, model, std::min(timeout, kTimeoutMax));
     if (!http) return done(http.error());
     net::co_spawn(

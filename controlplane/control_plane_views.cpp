@@ -106,6 +106,7 @@ v1::GetStatusResponse ControlPlane::status() const {
     if (std::optional<std::string> notice = locked_notice()) response.add_notices(*notice);
     for (const std::string& notice : revisions_.loaded().notices) response.add_notices(notice);
     for (const Override& entry : revisions_.head().overrides) response.add_notices(describe(entry));
+    if (!publish_problem_.empty()) response.add_notices(publish_problem_);
     for (const std::string& problem : custody_.problems()) response.add_notices(problem);
     for (const Account* account : custody_.accounts()) {
         if (!account->problem.empty()) response.add_notices(fmt::format("account '{}': {}", account->name, account->problem));

@@ -34,7 +34,8 @@ LogLevel to_level(v1::LogLevel level) {
 
 std::vector<WindowHold> to_holds(const v1::Credential& in) {
     std::vector<WindowHold> holds;
-    if (in.held_until_ms() != 0) holds.push_back({{}, in.held_until_ms(), in.held_why()});
+    // One that cannot be sent says why, and no end: such a hold holds nothing.
+    if (in.held_until_ms() != 0 || !in.held_why().empty()) holds.push_back({{}, in.held_until_ms(), in.held_why()});
     for (const v1::ModelHold& hold : in.model_holds()) holds.push_back({hold.family(), hold.until_ms(), hold.why()});
     return holds;
 }

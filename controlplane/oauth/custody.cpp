@@ -1,5 +1,6 @@
 #include "controlplane/oauth/custody.hpp"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -232,24 +233,45 @@ const Account* Custody::find(std::string_view name) const {
     return entry == nullptr ? nullptr : &entry->account;
 }
 
-void Custody::add_credentials(v1::CredentialSection& section) const {
+// Of a token that is not to be sent, though nobody has to log in again.
+std::string Custody::why_unusable(const Account& account) const {
+    std::string words = "its access token has ended";
+    if (account.claim) return words + ", and a refresh is under way";
+    if (account.failures > 0) words += ", and the last refresh " + account.last_refresh;
+    if (std::optional<UnixMs> next = refresh_due(account)) {
+        std::tm at = fmt::gmtime(static_cast<std::time_t>(*next / 1000));
+        return words + fmt::format("; the next is tried at {:%H:%M:%S} UTC", at);
+    }
+    return words + fmt::format(
+        "; none is tried by itself, since enable_auto_refresh is off: `balancerctl oauth refresh {}`", account.name
+    );
+}
+
+void Custody::add_credentials(
+    v1::CredentialSection& section, const std::function<bool(const std::string& name)>& wanted
+) const {
     UnixMs now = options_.clock();
     for (const auto& [name, entry] : book_.entries()) {
+        if (!wanted(name)) continue;
         const Account& account = entry.account;
         v1::Credential& out = *section.add_credentials();
         out.set_ref("oauth/" + name);
         out.set_generation(account.generation);
         out.set_expires_at_ms(account.expires_at - kExpiryMargin.count());
         out.set_state(account.needs_login ? v1::Credential::NEEDS_LOGIN : v1::Credential::OK);
-        if (is_usable(account, now)) {
+        const bool usable = is_usable(account, now);
+        if (usable) {
             // Until its end the last token of a dead login is as good as any.
             out.set_state(v1::Credential::OK);
             out.set_header_name("authorization");
             out.set_header_value("Bearer " + std::string(account.access_token.view()));
         } else if (!account.needs_login) {
             out.set_state(v1::Credential::REVOKED);
+            out.set_held_why(why_unusable(account));
+        } else {
+            out.set_held_why(fmt::format("its account must be logged in again: balancerctl oauth login {}", name));
         }
-        if (account.held_until > now) {
+        if (usable && account.held_until > now) {
             out.set_held_until_ms(account.held_until);
             out.set_held_why(account.held_why);
         }

@@ -97,8 +97,10 @@ class Custody {
     // When it is going to be refreshed by itself.
     std::optional<UnixMs> refresh_due(const Account& account) const;
 
-    // The access tokens that data planes may send.
-    void add_credentials(v1::CredentialSection& section) const;
+    // The access tokens that data planes may send, of the accounts that `wanted` says yes to.
+    void add_credentials(
+        v1::CredentialSection& section, const std::function<bool(const std::string& name)>& wanted
+    ) const;
 
     const OAuthSettings& settings() const { return settings_; }
     std::vector<std::string> problems() const;  // records that cannot be read
@@ -129,6 +131,7 @@ class Custody {
     void log_refresh(const Account& account, RefreshCause cause, bool was_dead);
     void note_not_kept(const std::string& name, const Error& error);
     void save_rest();
+    std::string why_unusable(const Account& account) const;
     void arm();
     void on_timer();
     bool adopt_unsaved(AccountBook::Entry& entry) const;

@@ -15,6 +15,9 @@ std::string unusable(const Provider& provider, const RankInput& input) {
     bool account = provider.auth_type == AuthType::kOauth;
     if (!provider.credential) return account ? "nobody is logged in to it" : "it has no credential yet";
     if (!provider.credential->usable) {
+        for (const WindowHold& hold : provider.credential->holds) {
+            if (hold.family.empty() && hold.until == 0) return hold.why;
+        }
         return account ? "its account must be logged in again" : "its credential cannot be used";
     }
     if (provider.credential->expires_at != 0 && provider.credential->expires_at <= input.now) {

@@ -278,13 +278,17 @@ TEST_F(Rank, WhoCannotSendACredentialIsSkippedWithTheReason) {
     add("a").credential.reset();
     add("b").credential->expires_at = 999;
     add("c").credential->usable = false;
+    Credential& ended = *add("e").credential;
+    ended.usable = false;
+    ended.holds = {{"", 0, "its access token has ended, and this is why"}};
     add("d").auth_type = AuthType::kPassthrough;
     snapshot_.find_provider("d");
-    route("*", {{"a", 1}, {"b", 2}, {"c", 3}, {"d", 4}});
+    route("*", {{"a", 1}, {"b", 2}, {"c", 3}, {"d", 4}, {"e", 5}});
     Plan made = plan("m");
     ASSERT_EQ(made.candidates.size(), 1u);
     EXPECT_EQ(made.candidates[0].provider->name, "d");
-    EXPECT_EQ(made.skipped.size(), 3u);
+    ASSERT_EQ(made.skipped.size(), 4u);
+    EXPECT_EQ(made.skipped[3].why, "its access token has ended, and this is why");
 }
 
 TEST_F(Rank, AHalfOpenProviderIsACandidateWhileItsTicketIsFree) {

@@ -61,6 +61,22 @@ TEST(FromProto, CompilesProvidersRoutesAndCredentials) {
     EXPECT_TRUE(snapshot.exact_routes.empty());
 }
 
+TEST(FromProto, ACredentialThatCannotBeSentSaysWhy) {
+    v1::ConfigSection config = config_of({"a"});
+    v1::CredentialSection credentials;
+    v1::Credential& credential = *credentials.add_credentials();
+    credential.set_ref("provider/a");
+    credential.set_state(v1::Credential::REVOKED);
+    credential.set_held_why("its access token has ended");
+    Result<Compiled> compiled = compile(config, credentials);
+    ASSERT_TRUE(compiled);
+    const Credential& read = *compiled->snapshot->providers[0]->credential;
+    EXPECT_FALSE(read.usable);
+    ASSERT_EQ(read.holds.size(), 1U);
+    EXPECT_EQ(read.holds[0].why, "its access token has ended");
+    EXPECT_EQ(read.held("m", 0), nullptr) << "it holds nothing";
+}
+
 TEST(FromProto, WhatAnAccountHasLeftComesWithItsCredential) {
     v1::ConfigSection config = config_of({"a"});
     v1::CredentialSection credentials;

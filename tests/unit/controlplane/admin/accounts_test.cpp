@@ -1,6 +1,10 @@
 // What reports of data planes do to accounts.
 #include <gtest/gtest.h>
 
+#include <set>
+
+#include "controlplane/http/oauth_status.hpp"
+#include "controlplane/publish/registry.hpp"
 #include "tests/unit/controlplane/admin/control_plane_fixture.hpp"
 
 namespace balancer::controlplane {
@@ -109,6 +113,67 @@ TEST_F(AccountsTest, AResetOfTheProviderIsOneOfItsAccounts) {
     ASSERT_NE(joe().held_until, 0);
     ASSERT_TRUE(plane_->reset_provider(request));
     EXPECT_EQ(joe().held_until, 0) << "nor is it held any more";
+}
+
+// The credentials that dp-1 was sent last, by reference.
+class PublishedCredentialsTest : public test::ControlPlaneTest {
+  protected:
+    void log_in(const std::string& name) {
+        TokenGrant grant;
+        grant.access_token = SecretBytes("token-of-" + name);
+        grant.expires_in = Milliseconds(8 * kHour);
+        ASSERT_TRUE(plane_->custody().import_account(name, std::move(grant)));
+    }
+
+    std::set<std::string> published() {
+        connect();
+        acknowledge();
+        std::set<std::string> known;
+        for (const v1::Update& update : stream_->updates()) {
+            for (const v1::Section& section : update.sections()) {
+                if (section.kind() != v1::SECTION_KIND_CREDENTIALS || section.unchanged()) continue;
+                v1::CredentialSection credentials;
+                EXPECT_TRUE(credentials.ParseFromString(section.payload()));
+                known.clear();
+                for (const v1::Credential& one : credentials.credentials()) known.insert(one.ref());
+            }
+        }
+        return known;
+    }
+
+    // So that the next one is sent.
+    void acknowledge() {
+        const v1::Update update = stream_->updates().back();
+        v1::SyncRequest ack;
+        ack.mutable_ack()->set_nonce(update.nonce());
+        *ack.mutable_ack()->mutable_applied() = update.version();
+        plane_->publisher().registry().received(stream_id_, ack);
+    }
+};
+
+TEST_F(PublishedCredentialsTest, ATokenGoesOnlyWhereAProviderWantsIt) {
+    auto yaml = [](const std::string& more) {
+        return "providers:\n"
+               "  - {name: claude, type: anthropic, base_url: 'http://127.0.0.1:1', auth_type: oauth, accounts: [ann]}\n"
+               "  - {name: key, type: anthropic, base_url: 'http://127.0.0.1:2', auth_type: api_key, auth_value: sk-1}\n" + more +
+               "model_routes:\n"
+               "  \"*\": [{provider: claude, model: passthrough, priority: 1}, {provider: key, model: passthrough, priority: 2}]\n"
+               "settings: {log_level: ERROR}\n";
+    };
+    start(yaml(""));
+    for (const char* name : {"ann", "bob"}) log_in(name);
+    std::set<std::string> of_ann = published();
+    EXPECT_TRUE(of_ann.contains("oauth/ann"));
+    EXPECT_FALSE(of_ann.contains("oauth/bob")) << "nobody uses it";
+    ASSERT_TRUE(set_enabled("claude", false));
+    EXPECT_FALSE(published().contains("oauth/ann"));
+    ASSERT_TRUE(set_enabled("claude", true));
+    EXPECT_TRUE(published().contains("oauth/ann"));
+    ASSERT_EQ(
+        reload(yaml("  - {name: all, type: anthropic, base_url: 'http://127.0.0.1:3', auth_type: oauth}\n")).result,
+        ReloadResult::kChanged
+    );
+    EXPECT_TRUE(published().contains("oauth/bob"));
 }
 
 }  // namespace

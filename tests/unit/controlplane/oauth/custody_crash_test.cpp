@@ -84,7 +84,7 @@ struct Plane {
               Custody::Options{
                   [this](const std::string&) {
                       published.Clear();
-                      custody.add_credentials(published);
+                      custody.add_credentials(published, [](const std::string&) { return true; });
                   },
                   std::move(before),
                   [this] { return now; },
@@ -348,7 +348,7 @@ TEST_F(CustodyCrash, WhatIsOnDiskIsInUseAfterwards) {
     EXPECT_NE(token(next), first_);
     EXPECT_TRUE(idp_.is_current(token(next)));
     v1::CredentialSection section;
-    next.custody.add_credentials(section);
+    next.custody.add_credentials(section, [](const std::string&) { return true; });
     EXPECT_EQ(section.credentials(0).generation(), 2U);
     EXPECT_EQ(section.credentials(0).header_value(), "Bearer " + std::string(next.custody.find("joe")->access_token.view()));
     EXPECT_NE(section.credentials(0).header_value(), "Bearer " + access_);

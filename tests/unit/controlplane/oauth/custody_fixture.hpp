@@ -65,6 +65,10 @@ inline AccountUse used_up(std::string claim, UnixMs reset) {
     return use;
 }
 
+inline bool any_account(const std::string&) {
+    return true;
+}
+
 class CustodyTest : public testing::Test {
   protected:
     CustodyTest() {
@@ -87,7 +91,7 @@ class CustodyTest : public testing::Test {
                 [this](const std::string&) {
                     ++changes_;
                     published_.Clear();
-                    custody_->add_credentials(published_);
+                    custody_->add_credentials(published_, any_account);
                 },
                 {},
                 [this] { return now_.load(); },

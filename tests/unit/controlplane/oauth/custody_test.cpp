@@ -386,5 +386,22 @@ TEST_F(CustodyTest, WhereThereIsNoRoomNoCodeIsExchanged) {
     ASSERT_TRUE(log_in("a7")) << "one that is there can be logged in anew";
 }
 
+TEST_F(CustodyTest, AnEndedTokenSaysWhatFailsAndWhenItIsTriedNext) {
+    ASSERT_TRUE(log_in("joe"));
+    idp_.answer_next({{IdpAnswer::Kind::kStatus, 429, R"({"error":"slow_down"})", {{"retry-after", "600"}}}});
+    now_ = now_ + 9 * kHour;
+    ASSERT_FALSE(refresh("joe"));
+    ASSERT_EQ(published_.credentials(0).state(), v1::Credential::REVOKED);
+    const std::string why = published_.credentials(0).held_why();
+    EXPECT_NE(why.find("its access token has ended, and the last refresh failed"), std::string::npos) << why;
+    EXPECT_NE(why.find("slow_down"), std::string::npos) << why;
+    EXPECT_NE(why.find("the next is tried at "), std::string::npos) << why;
+    EXPECT_EQ(published_.credentials(0).held_until_ms(), 0);
+    idp_.revoke_logins();
+    ASSERT_FALSE(refresh("joe"));
+    EXPECT_EQ(published_.credentials(0).state(), v1::Credential::NEEDS_LOGIN);
+    EXPECT_NE(published_.credentials(0).held_why().find("must be logged in again"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace balancer::controlplane

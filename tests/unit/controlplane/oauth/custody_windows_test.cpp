@@ -48,7 +48,7 @@ TEST_F(CustodyTest, AUsedUpWindowOfOneFamilyHoldsOnlyThat) {
     EXPECT_EQ(custody_->find("joe")->family_holds.size(), 2U) << "a restart knows them";
     now_ = kNow + 50 * kHour;
     published_.Clear();
-    custody_->add_credentials(published_);
+    custody_->add_credentials(published_, any_account);
     EXPECT_EQ(published().model_holds_size(), 0);
 }
 
