@@ -6,6 +6,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <random>
 #include <string>
@@ -135,6 +136,8 @@ class ControlPlane {
     const Custody& custody() const { return custody_; }
     // The names of the configuration's providers that use the account.
     std::vector<std::string> providers_of(std::string_view account) const;
+    // When a request was last sent with the account's token, as far as reports since the start tell; 0: never.
+    UnixMs last_used(const Account& account) const;
     Publisher& publisher() { return publisher_; }
     const Publisher& publisher() const { return publisher_; }
 
@@ -158,7 +161,8 @@ class ControlPlane {
     void publish_sections(const std::string& cause);
     Result<void> check_size(const v1::ConfigSection& config, const LoadedConfig& loaded) const;
     void add_account_credentials(const v1::ConfigSection& expanded, v1::CredentialSection& credentials) const;
-    bool take_account_news(const std::string& name, const v1::Signal& signal);
+    void note_uses(const std::string& dp_id, const v1::ReportRequest& report);
+    bool take_account_news(const std::string& dp_id, const std::string& name, const v1::Signal& signal);
     Result<v1::ChangeResponse> finish(
         Candidate candidate, const v1::ChangeContext& context, std::string message
     );
@@ -211,6 +215,7 @@ class ControlPlane {
     v1::ConfigSection published_;  // the same with a provider for each account
     Custody custody_;
     std::string publish_problem_;  // empty: what is in force is published
+    std::map<std::string, UnixMs, std::less<>> account_used_at_;
     Standings standings_;       // as last told
     std::vector<std::string> change_notices_;  // of the last change: edits that it lost
     UnixMs loaded_at_ = 0;

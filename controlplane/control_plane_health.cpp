@@ -35,7 +35,7 @@ void ControlPlane::on_report(
         }
         // A copy: news of an account are published, which makes the providers anew.
         const std::string account = provider->account();
-        if (!account.empty() && !take_account_news(account, signal)) {
+        if (!account.empty() && !take_account_news(dp_id, account, signal)) {
             ++tally_.signals_ignored;
             continue;
         }
@@ -54,6 +54,7 @@ void ControlPlane::on_report(
         if (merger_.signal(dp_id, signal, at)) changed = true;
     }
     merger_.counters(dp_id, instance_id, report.counters(), at);
+    note_uses(dp_id, report);
     if (changed) publish_health_soon(fmt::format("report of {}", dp_id));
 }
 
@@ -79,16 +80,28 @@ void ControlPlane::publish_health_soon(const std::string& cause) {
     });
 }
 
+// When accounts were used, whatever their answers told.
+void ControlPlane::note_uses(const std::string& dp_id, const v1::ReportRequest& report) {
+    for (const v1::Counters& counters : report.counters()) {
+        const v1::Provider* provider = find_provider(published_, counters.provider());
+        if (provider == nullptr || custody_.find(provider->account()) == nullptr) continue;
+        UnixMs& used_at = account_used_at_[provider->account()];
+        used_at = std::max(used_at, merger_.last_use(dp_id, counters.provider()));
+    }
+}
+
 // What an answer says about the account. False: it is about an access token that is not in use any more.
-bool ControlPlane::take_account_news(const std::string& name, const v1::Signal& signal) {
-    if (signal.has_account_use()) custody_.used(name, to_outcome(signal).account_use, signal.model());
+bool ControlPlane::take_account_news(const std::string& dp_id, const std::string& name, const v1::Signal& signal) {
+    // A fault of one data plane, or of its way out, is no word of the provider, and no reason to spend a refresh token.
+    const bool weighs = merger_.weighs(dp_id);
+    if (weighs && signal.has_account_use()) custody_.used(name, to_outcome(signal).account_use, signal.model());
     const Account* account = custody_.find(name);
     if (account == nullptr) return true;
     if (signal.ok() || signal.failure() != v1::FAILURE_CLASS_AUTH) return true;
     // Without a generation it is of a build that knows no accounts, and says nothing of this one's token.
     if (signal.credential_generation() < account->generation) return false;
     // A 403 is about what the account may do: another token would be told the same.
-    if (signal.http_status() == 401) custody_.unauthorized(name, signal.credential_generation());
+    if (weighs && signal.http_status() == 401) custody_.unauthorized(name, signal.credential_generation());
     return true;
 }
 

@@ -232,6 +232,11 @@ std::vector<std::string> ControlPlane::providers_of(std::string_view account) co
     return names;
 }
 
+UnixMs ControlPlane::last_used(const Account& account) const {
+    auto found = account_used_at_.find(account.name);
+    return std::max(found == account_used_at_.end() ? 0 : found->second, account.use_at);
+}
+
 Error ControlPlane::unknown_provider(std::string_view name) const {
     std::vector<std::string> names;
     for (const v1::Provider& provider : config_.providers()) names.push_back(provider.name());

@@ -117,6 +117,12 @@ class Merger {
     std::vector<CircuitChange> take_changes() { return std::exchange(changes_, {}); }
 
     const Standings& standings() const { return suspects_.standings(); }
+    // Its evidence counts: it is a member, and not suspect.
+    bool weighs(std::string_view dp_id) const;
+
+    // When this data plane last tried that provider, as far as it is known; 0: never.
+    UnixMs last_use(std::string_view dp_id, std::string_view provider) const { return usage_.last_use(dp_id, provider); }
+
     const ProbeTally& probe_tally() const { return probes_; }
 
   private:
@@ -156,7 +162,6 @@ class Merger {
     std::vector<std::string> models_out() const;
     std::size_t users_of(std::string_view provider, const Tally& tally, UnixMs now) const;
     const Member* find_member(std::string_view dp_id) const;
-    bool weighs(std::string_view dp_id) const;
 
     const std::uint64_t epoch_;
     const Chance chance_;

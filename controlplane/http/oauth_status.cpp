@@ -65,6 +65,7 @@ const char* state_words(const Account& account, UnixMs now) {
 Json token_json(const ControlPlane& control_plane, const Account& account, int index, UnixMs now) {
     Milliseconds left(account.expires_at - now);
     bool expired = left < kExpired;
+    UnixMs used_at = control_plane.last_used(account);
     return Json{
         {"account_email", account.name},
         {"index", index},
@@ -82,8 +83,8 @@ Json token_json(const ControlPlane& control_plane, const Account& account, int i
         {"scopes", account.scopes},
         {"scope_count", account.scopes.size()},
         {"usage_count", attempts_of(control_plane, account)},
-        {"last_used", account.use_at == 0 ? "Never" : duration_words(Milliseconds(now - account.use_at)) + " ago"},
-        {"last_used_timestamp", seconds(account.use_at)},
+        {"last_used", used_at == 0 ? "Never" : duration_words(std::max(Milliseconds(now - used_at), Milliseconds(1000))) + " ago"},
+        {"last_used_timestamp", seconds(used_at)},
         {"account_name", account.organization},
         {"email", account.email},
         {"state", state_words(account, now)},

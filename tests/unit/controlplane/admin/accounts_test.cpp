@@ -176,5 +176,76 @@ TEST_F(PublishedCredentialsTest, ATokenGoesOnlyWhereAProviderWantsIt) {
     EXPECT_TRUE(published().contains("oauth/bob"));
 }
 
+TEST_F(AccountsTest, LastUsedIsWhenItWasUsedWhateverItsAnswersTold) {
+    auto told = [&](std::uint64_t attempts) {
+        v1::ReportRequest counted;
+        v1::Counters& counters = *counted.add_counters();
+        counters.set_provider("claude/joe");
+        counters.set_attempts(attempts);
+        counters.set_successes(attempts);
+        report(counted);
+    };
+    auto token = [&] { return oauth_status_json(*plane_, unix_now())["tokens"][0]; };
+    EXPECT_EQ(token()["last_used"], "Never");
+    told(1);
+    const UnixMs before = unix_now();
+    told(2);
+    EXPECT_NE(token()["last_used"], "Never");
+    EXPECT_GE(token()["last_used_timestamp"].get<std::int64_t>(), before / 1000);
+    EXPECT_TRUE(token()["windows"].is_null()) << "no answer told of any";
+}
+
+// Of three data planes one fails everywhere; what it says of an account is no word of the provider's.
+TEST_F(AccountsTest, ASuspectDataPlaneNeitherHoldsAnAccountNorHasItRefreshed) {
+    start(
+        "providers:\n"
+        "  - {name: claude, type: anthropic, base_url: 'http://127.0.0.1:1', auth_type: oauth}\n"
+        "  - {name: b, type: anthropic, base_url: 'http://127.0.0.2:1', auth_type: api_key, auth_value: k}\n"
+        "  - {name: c, type: anthropic, base_url: 'http://127.0.0.3:1', auth_type: api_key, auth_value: k}\n"
+        "model_routes:\n"
+        "  \"*\": [{provider: claude, model: passthrough, priority: 1}]\n"
+        "settings: {log_level: ERROR, unhealthy_threshold: 1000}\n"
+    );
+    log_in();
+    connect();
+    std::vector<std::shared_ptr<FakeStream>> others;
+    auto& registry = plane_->publisher().registry();
+    for (const char* name : {"dp-2", "dp-3"}) {
+        others.push_back(std::make_shared<FakeStream>());
+        registry.received(registry.open(others.back(), "ipv4:127.0.0.1:2"), hello_of(name, "instance-1"));
+    }
+    for (std::uint64_t attempts : {0U, 20U}) {
+        for (const char* name : {"dp-1", "dp-2", "dp-3"}) {
+            v1::ReportRequest counted;
+            for (const char* provider : {"b", "c"}) {
+                v1::Counters& counters = *counted.add_counters();
+                counters.set_provider(provider);
+                counters.set_attempts(attempts);
+                if (std::string_view(name) == "dp-1") {
+                    (*counters.mutable_failures())[v1::FAILURE_CLASS_CONNECT] = attempts;
+                } else {
+                    counters.set_successes(attempts);
+                }
+            }
+            plane_->on_report(name, "instance-1", counted);
+        }
+    }
+    SteadyTime until = steady_now() + std::chrono::seconds(20);
+    while (plane_->merger().standings().empty() && steady_now() < until) context_.run_one_for(std::chrono::milliseconds(50));
+    ASSERT_TRUE(plane_->merger().standings().contains("dp-1"));
+
+    v1::ReportRequest news;
+    v1::AccountUse& use = *refused(news, joe().generation).mutable_account_use();
+    use.set_status("rejected");
+    use.set_claim("five_hour");
+    use.set_reset_ms(unix_now() + kHour);
+    report(news);
+    EXPECT_EQ(joe().held_until, 0);
+    EXPECT_FALSE(joe().unauthorized);
+    plane_->on_report("dp-2", "instance-1", news);
+    EXPECT_EQ(joe().held_until, use.reset_ms());
+    EXPECT_TRUE(joe().unauthorized);
+}
+
 }  // namespace
 }  // namespace balancer::controlplane
