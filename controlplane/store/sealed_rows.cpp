@@ -32,17 +32,17 @@ Result<std::optional<SealedRow>> read_sealed(
 }
 
 Result<std::vector<SealedRow>> read_sealed_fronts(const SqliteDatabase& database, SealedKind kind) {
-    Result<SqliteStatement> rows = database.prepare(
-        "SELECT name, generation, substr(record, 1, ?) FROM sealed WHERE kind = ? ORDER BY name"
-    );
+    Result<SqliteStatement> rows = database.prepare("SELECT rowid, name, generation FROM sealed WHERE kind = ? ORDER BY name");
     if (!rows) return rows.error();
-    rows->bind(static_cast<std::int64_t>(kSealedFrontBytes)).bind(name_of(kind));
+    rows->bind(name_of(kind));
     std::vector<SealedRow> all;
     for (;;) {
         Result<bool> more = rows->step();
         if (!more) return more.error();
         if (!*more) return all;
-        all.push_back(from_columns(kind, *rows));
+        Result<std::string> front = database.blob_front("sealed", "record", rows->number(0), kSealedFrontBytes);
+        if (!front) return front.error();
+        all.push_back(SealedRow{kind, rows->text(1), static_cast<std::uint64_t>(rows->number(2)), *std::move(front)});
     }
 }
 

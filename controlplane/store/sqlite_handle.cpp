@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 namespace balancer::controlplane {
 namespace {
 
@@ -66,6 +68,18 @@ Result<void> SqliteDatabase::transaction(const std::function<Result<void>()>& wo
         [[maybe_unused]] Result<void> undone = execute("ROLLBACK");
     }
     return done;
+}
+
+Result<std::string> SqliteDatabase::blob_front(
+    const char* table, const char* column, std::int64_t rowid, std::size_t bytes
+) const {
+    sqlite3_blob* opened = nullptr;
+    int code = sqlite3_blob_open(handle_.get(), "main", table, column, rowid, 0, &opened);
+    std::unique_ptr<sqlite3_blob, int (*)(sqlite3_blob*)> blob(opened, sqlite3_blob_close);
+    if (code != SQLITE_OK) return error("read");
+    std::string front(std::min(bytes, static_cast<std::size_t>(sqlite3_blob_bytes(opened))), '\0');
+    if (sqlite3_blob_read(opened, front.data(), static_cast<int>(front.size()), 0) != SQLITE_OK) return error("read");
+    return front;
 }
 
 Error SqliteDatabase::error(std::string_view doing) const {

@@ -29,6 +29,10 @@ class SqliteDatabase {
 
     Result<SqliteStatement> prepare(std::string_view sql) const;
 
+    // The first bytes of a blob, or all of one that is shorter; what is behind them is not read, as it would be for SQL's
+    // substr(). Not of a table without rowids.
+    Result<std::string> blob_front(const char* table, const char* column, std::int64_t rowid, std::size_t bytes) const;
+
     // All of `work` or nothing: BEGIN IMMEDIATE, then COMMIT, or ROLLBACK when it returns an error.
     Result<void> transaction(const std::function<Result<void>()>& work);
 

@@ -91,6 +91,23 @@ Revision revision(std::uint64_t parent, const std::string& yaml) {
     return next;
 }
 
+// A page of metrics lists them each time, and there may be a gigabyte of texts.
+TEST_F(SqliteSealed, AListReadsFrontsOnly) {
+    open();
+    const std::string content(4 << 20, 'x');
+    put("large", content, SealedKind::kConfigText);
+    open();
+    sqlite3_memory_highwater(1);
+    const sqlite3_int64 before = sqlite3_memory_used();
+    Result<std::vector<SealedEntry>> list = store_->sealed().list(SealedKind::kConfigText);
+    ASSERT_TRUE(list) << list.error().text();
+    ASSERT_EQ(list->size(), 1U);
+    EXPECT_FALSE(list->front().locked);
+    EXPECT_FALSE(list->front().key_id.empty());
+    EXPECT_LT(sqlite3_memory_highwater(0) - before, 1 << 20);
+    EXPECT_EQ((*store_->sealed().get(SealedKind::kConfigText, "large"))->content.view(), content);
+}
+
 TEST_F(SqliteSealed, IsThereAfterARestartAndNotInClear) {
     open();
     std::uint64_t generation = put("a", "sk-canary-content");
