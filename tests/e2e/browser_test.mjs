@@ -7,14 +7,13 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Browser } from './browser.mjs';
+import { secret } from './canary.mjs';
 import { Fleet, until } from './fleet.mjs';
 
 const [binDir, workDir] = process.argv.slice(2).map((directory) => path.resolve(directory));
 // A browser has no client key.
 const kSettings = {
     auth: { enabled: false },
-    log_level: 'DEBUG',
-    log_file_path: 'balancer.log',
     oauth: { redirect_uri: 'http://localhost/oauth/callback' },
 };
 
@@ -25,7 +24,7 @@ let authorize;
 const secrets = []; // codes and states
 
 before(async () => {
-    await fleet.start({ claude: {} }, 'e2e-client-key', { oauth: ['claude'], settings: kSettings });
+    await fleet.start({ claude: {} }, secret('client-key'), { oauth: ['claude'], settings: kSettings });
     authorize = `${fleet.baseURL}/oauth/authorize`;
     fs.rmSync(profile, { recursive: true, force: true });
     const program = execFileSync('sh', ['-c', 'command -v chromium-headless-shell || command -v chromium']);
@@ -33,8 +32,8 @@ before(async () => {
 });
 after(async () => {
     await browser?.stop();
-    const unclean = await fleet.stop('claude');
-    if (unclean.length > 0) throw new Error(`ended with another code than 0: ${unclean.join('\n')}`);
+    const wrong = await fleet.stop('claude');
+    if (wrong.length > 0) throw new Error(`what was wrong: ${wrong.join('\n')}`);
 });
 
 const callback = (query) => `${fleet.baseURL}/oauth/callback?${new URLSearchParams(query)}`;
@@ -125,6 +124,18 @@ describe('a login in a browser', () => {
         assert.equal(await page.evaluate('document.querySelectorAll("script, img, b").length'), 0);
     });
 
+    test('is of no use to a page of another origin', async () => {
+        const account = (await status()).tokens[0];
+        const page = await consentPage();
+        const refresh = (from) => from.evaluate(
+            `fetch('${fleet.baseURL}/oauth/refresh/${account.account_email}', { method: 'POST', mode: 'no-cors' }).then((a) => a.status)`,
+        );
+        await refresh(page);
+        assert.equal((await status()).tokens[0].generation, account.generation, 'nothing was refreshed');
+        await fetch(`${fleet.baseURL}/oauth/refresh/${account.account_email}`, { method: 'POST' });
+        assert.equal((await status()).tokens[0].generation, account.generation + 1, 'a program may');
+    });
+
     test('leaves neither code nor state behind', async () => {
         assert.ok(secrets.length >= 8, `${secrets.length}`);
         const files = fs
@@ -141,7 +152,7 @@ describe('a login in a browser', () => {
     test('cannot come back while the control plane is away, and is told why', async () => {
         const page = await browser.newPage();
         const url = callback({ code: 'c', state: await state() });
-        await fleet.controlPlane.stop();
+        await fleet.stopControlPlane();
         await until('the data plane to notice', async () => (await fetch(url, { method: 'HEAD' })).status === 503);
         const away = await page.open(url);
         assert.equal(away.status, 503);

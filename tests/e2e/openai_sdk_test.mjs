@@ -5,12 +5,13 @@ import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { secret } from './canary.mjs';
 import { Fleet, until } from './fleet.mjs';
 
 const [binDir, workDir] = process.argv.slice(2).map((directory) => path.resolve(directory));
 const require = createRequire(path.join(workDir, 'package.json'));
 
-const kClientKey = 'e2e-client-key';
+const kClientKey = secret('client-key');
 const kImage = 'iVBORw0KGgo=';
 const kInput = { city: 'Tromsø', days: 3 };
 const kUsers = ['openai-5', 'openai-6', 'anthropic'];  // one script position each
@@ -53,8 +54,8 @@ before(() => fleet.start(
     },
 ));
 after(async () => {
-    const unclean = await fleet.stop();
-    if (unclean.length > 0) throw new Error(`ended with another code than 0: ${unclean.join('\n')}`);
+    const wrong = await fleet.stop();
+    if (wrong.length > 0) throw new Error(`what was wrong: ${wrong.join('\n')}`);
 });
 
 let prompts = 0;

@@ -5,12 +5,13 @@ import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { secret } from './canary.mjs';
 import { Fleet, until } from './fleet.mjs';
 
 const [binDir, workDir] = process.argv.slice(2).map((directory) => path.resolve(directory));
 const require = createRequire(path.join(workDir, 'package.json'));
 
-const kClientKey = 'e2e-client-key';
+const kClientKey = secret('client-key');
 const kTool = { name: 'get_weather', input: { city: 'Tromsø', days: 3 } };
 const kRejection = { type: 'invalid_request_error', message: 'prompt is too long: 200001 > 200000' };
 
@@ -46,8 +47,8 @@ const kScripts = {
 const fleet = new Fleet(binDir, path.join(workDir, 'state'));
 before(() => fleet.start(kScripts, kClientKey));
 after(async () => {
-    const unclean = await fleet.stop();
-    if (unclean.length > 0) throw new Error(`ended with another code than 0: ${unclean.join('\n')}`);
+    const wrong = await fleet.stop();
+    if (wrong.length > 0) throw new Error(`what was wrong: ${wrong.join('\n')}`);
 });
 
 let prompts = 0;
@@ -105,7 +106,7 @@ for (const [name, version] of [['anthropic-sdk-0', '0.137.0'], ['anthropic-sdk-1
                 .filter(([key]) => key.toLowerCase() === wanted)
                 .map(([, value]) => value);
             assert.deepEqual(JSON.parse(seen.body), sent);
-            assert.deepEqual(header('x-api-key'), ['key-of-alpha']);
+            assert.deepEqual(header('x-api-key'), [fleet.providers.alpha.key]);
             assert.deepEqual(header('authorization'), []);
             assert.deepEqual(header('anthropic-beta'), ['some-beta-2030-01-01']);
             assert.equal(header('anthropic-version').length, 1);
@@ -212,7 +213,7 @@ for (const [name, version] of [['anthropic-sdk-0', '0.137.0'], ['anthropic-sdk-1
 
 describe('without its control plane', () => {
     test('the fleet goes on serving', async () => {
-        assert.equal(await fleet.controlPlane.stop(), 0);
+        assert.equal(await fleet.stopControlPlane(), 0);
         const { Anthropic } = require('anthropic-sdk-1');
         const client = new Anthropic({ baseURL: fleet.baseURL, apiKey: kClientKey, maxRetries: 0 });
         const message = await client.messages.create(request('fails-529'));

@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { secret } from './canary.mjs';
 import { Fleet } from './fleet.mjs';
 
 const [binDir, workDir] = process.argv.slice(2).map((directory) => path.resolve(directory));
@@ -13,7 +14,7 @@ const require = createRequire(path.join(workDir, 'package.json'));
 const { get_encoding: getEncoding } = require('tiktoken');
 const { getTokenizer } = require('@anthropic-ai/tokenizer');
 
-const kClientKey = 'e2e-client-key';
+const kClientKey = secret('client-key');
 const kPath = '/v1/messages/count_tokens';
 
 const claude = getTokenizer();
@@ -31,8 +32,8 @@ const kPackages = {
 const fleet = new Fleet(binDir, path.join(workDir, 'tokens-state'));
 before(() => fleet.start({ alpha: { rules: [{ match: { path: kPath }, steps: [{ status: 404 }] }] } }, kClientKey));
 after(async () => {
-    const unclean = await fleet.stop();
-    if (unclean.length > 0) throw new Error(`ended with another code than 0: ${unclean.join('\n')}`);
+    const wrong = await fleet.stop();
+    if (wrong.length > 0) throw new Error(`what was wrong: ${wrong.join('\n')}`);
 });
 
 async function count(body) {
