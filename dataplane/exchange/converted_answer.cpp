@@ -154,7 +154,9 @@ AnswerFilter::Step ConvertedAnswer::append_whole(std::string_view message, std::
         out += message;
         return {};
     }
-    auto usage = wire::convert::answer_to_openai(reader_, message, conversion_.to_openai, out);
+    wire::convert::ToOpenaiAnswerOptions options = conversion_.to_openai;
+    options.usage_known = !from_openai_ || from_openai_->state().has_usage;
+    auto usage = wire::convert::answer_to_openai(reader_, message, options, out);
     return usage ? Step{} : no_answer(usage.error());
 }
 

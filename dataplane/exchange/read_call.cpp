@@ -9,6 +9,7 @@
 #include "dataplane/exchange/exchange.hpp"
 #include "dataplane/wire/body_scan.hpp"
 #include "dataplane/wire/chunked.hpp"
+#include "dataplane/wire/convert/openai_request.hpp"
 #include "dataplane/wire/openai_error.hpp"
 #include "dataplane/wire/usage.hpp"
 
@@ -121,13 +122,17 @@ void Exchange::show(Shown& shown, const std::shared_ptr<const AnswerHead>& answe
     record_.provider = answer->provider();
     record_.first_byte_ms = elapsed_ms(began_, steady_now());
     note_upstream_id(shown.head);
-    release_body();
     if (wire::is_event_stream(shown.head) != fields_.stream) {
         AnswerConversion conversion = conversion_for_client();
         conversion.from = format_;
+        for (const wire::BodyMember& member : fields_.members) {
+            if (member.key != "stream_options") continue;
+            conversion.to_openai.include_usage = wire::convert::asks_for_usage(worker_.json_reader, member.value);
+        }
         auto filter = std::make_unique<ConvertedAnswer>(worker_.json_reader, std::move(conversion));
         if (filter->begin(shown.head)) shown.filter = std::move(filter);
     }
+    release_body();
     shown.stream = wire::is_event_stream(shown.head);
     // Pings were promised an event stream: what else comes must be put into one.
     shown.whole = shown.filter != nullptr || (head_sent_ && !shown.stream);

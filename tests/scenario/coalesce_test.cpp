@@ -10,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include "tests/scenario/mixed_types.hpp"
 #include "tests/scenario/original_case.hpp"
 #include "tests/scenario/readings.hpp"
 #include "tests/support/anthropic_dialect.hpp"
@@ -89,6 +90,8 @@ TEST_P(CoalesceMode, FiftyIdenticalRequestsMakeOneCallAndAllGetTheWholeAnswer) {
     Step step = telling(milliseconds(30), "an answer in a few words");
     step.message.thinking = "Let me think about it.";
     step.message.tool = ToolUse{"Read", R"({"path":"a.txt","lines":[1,2]})"};
+    step.message.input_tokens = 37;
+    step.message.output_tokens = 41;
     step.delay = milliseconds(300);
     provider_.set_script(script_of({step}));
     std::vector<RawClient> clients;
@@ -129,6 +132,18 @@ TEST_P(CoalesceMode, FiftyIdenticalRequestsMakeOneCallAndAllGetTheWholeAnswer) {
     EXPECT_EQ(message["content"][2]["name"], "Read");
     EXPECT_EQ(message["content"][2]["input"]["lines"][1], 2);
     EXPECT_EQ(message["stop_reason"], "tool_use");
+    // Each in its own mode's places.
+    std::vector<SseEvent> events = split_events(*streams.begin());
+    auto begun = nlohmann::json::parse(events.front().data)["message"]["usage"];
+    auto ended = nlohmann::json::parse(events[events.size() - 2].data)["usage"];
+    EXPECT_EQ(begun["input_tokens"], 37);
+    EXPECT_LE(begun["output_tokens"], 1);
+    EXPECT_EQ(ended["output_tokens"], 41);
+    EXPECT_EQ(message["usage"]["input_tokens"], 37);
+    EXPECT_EQ(message["usage"]["output_tokens"], 41);
+    Metrics metrics = read_metrics(fleet_);
+    EXPECT_EQ(metrics.sum("balancer_dp_coalesced_input_tokens_total"), 49 * 37);
+    EXPECT_EQ(metrics.sum("balancer_dp_coalesced_output_tokens_total"), 49 * 41);
     expect_nothing_left();
 }
 
@@ -439,6 +454,46 @@ TEST_F(Coalesce, AnAnswerForWhichThereIsNoRoomIsNotJoinedAndTakesNone) {
     EXPECT_EQ(whole.end, BodyEnd::kComplete);
     EXPECT_GT(whole.body.size(), 24U << 20);
     expect_nothing_left();
+}
+
+// Clients of chat completions are told the usage where they asked for it, as far as the shared answer tells it.
+TEST(CoalesceChat, UsageIsToldInEachOnesMode) {
+    FakeProvider provider;
+    Fleet fleet(yaml_of({openai_provider("only", provider)}));
+    auto ask_both = [&](const std::string& first, const std::string& second) {
+        Step step = slowly(saying("shared"), milliseconds(300));
+        step.message.input_tokens = 37;
+        provider.set_script(script_of({step}));
+        provider.clear_requests();
+        std::vector<RawResponse> answers;
+        std::vector<RawClient> clients;
+        for (const std::string* body : {&first, &second}) {
+            Result<RawClient> client = RawClient::connect(fleet.port());
+            EXPECT_TRUE(client && client->send(chat_request(*body)));
+            clients.push_back(*std::move(client));
+            EXPECT_TRUE(provider.wait_for_requests(1));
+        }
+        for (RawClient& client : clients) answers.push_back(*client.read_response());
+        EXPECT_EQ(provider.request_count(), 1u);
+        EXPECT_NE(answers[1].header("x-balancer-coalesced"), "");
+        return answers;
+    };
+    auto with_usage = [](std::string body) {
+        body.insert(body.size() - 1, R"(,"stream_options":{"include_usage":true})");
+        return body;
+    };
+    for (bool asked : {false, true}) {
+        SCOPED_TRACE(asked);
+        std::string whole = asked ? with_usage(chat_body(false)) : chat_body(false);
+        std::string stream = asked ? with_usage(chat_body(true)) : chat_body(true);
+        RawResponse expanded = ask_both(whole, stream)[1];
+        EXPECT_EQ(chat_text(expanded.body), "shared[DONE]");
+        EXPECT_EQ(expanded.body.find("\"prompt_tokens\":37") != std::string::npos, asked) << expanded.body;
+        auto aggregated = nlohmann::json::parse(ask_both(stream, whole)[1].body);
+        EXPECT_EQ(aggregated["choices"][0]["message"]["content"], "shared");
+        EXPECT_EQ(aggregated.contains("usage"), asked) << aggregated;
+        if (asked) EXPECT_EQ(aggregated["usage"]["prompt_tokens"], 37);
+    }
 }
 
 // Streams that come, share and leave at random; in the end nothing is left of them.

@@ -104,7 +104,7 @@ Result<Usage> answer_to_openai(
     out.append("},\"logprobs\":null");
     inside_member(out, "finish_reason", finish_reason_of(message.stop_reason));
     out.append("}]");
-    append_openai_usage(out, message.usage);
+    if (options.usage_known) append_openai_usage(out, message.usage);
     out.push_back('}');
     return message.usage;
 }

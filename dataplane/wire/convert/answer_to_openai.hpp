@@ -17,6 +17,7 @@ struct ToOpenaiAnswerOptions {
     std::uint64_t created = 0;    // seconds since 1970
     bool include_usage = false;   // of a stream: the client asked for it
     std::string request_id = {};  // for errors in streams
+    bool usage_known = true;      // of a whole answer; what is not known is not told
 };
 
 // `body` is a whole answer with a status of 2xx. Whole JSON is appended to `out`, or nothing. An

@@ -185,4 +185,13 @@ Result<OpenaiRequest> read_openai_request(JsonReader& reader, std::string_view b
     return request;
 }
 
+bool asks_for_usage(JsonReader& reader, std::string_view stream_options) {
+    Walk& walk = reader.walk();
+    bool asked = false;
+    Result<void> read = walk.read_object_copy(stream_options, [&](std::string_view name, Value& value) {
+        if (name == "include_usage") asked = walk.is_true(value);
+    });
+    return read && asked;
+}
+
 }  // namespace balancer::wire::convert

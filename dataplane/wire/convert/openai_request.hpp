@@ -55,4 +55,7 @@ struct OpenaiRequest {
 // The views point into `body`, which has kBodyPadding readable bytes behind it.
 Result<OpenaiRequest> read_openai_request(JsonReader& reader, std::string_view body);
 
+// Of a request's stream_options: whether they ask for usage in the stream.
+bool asks_for_usage(JsonReader& reader, std::string_view stream_options);
+
 }  // namespace balancer::wire::convert

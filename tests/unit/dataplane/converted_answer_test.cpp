@@ -88,6 +88,20 @@ TEST(ConvertedAnswer, EveryFormatAndModeBecomesTheClients) {
     }
 }
 
+TEST(ConvertedAnswer, TellsTheUsageThatItKnowsAndNoOther) {
+    const std::string told = "data: {\"id\":\"c\",\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":1}}\n\n";
+    std::string chunks = kChunks;
+    json silent = json::parse(convert(Format::kOpenai, Format::kOpenai, false, true, chunks).out);
+    EXPECT_FALSE(silent.contains("usage")) << silent;
+    chunks.insert(chunks.find("data: [DONE]"), told);
+    for (const std::string& body : {chunks, kEvents}) {
+        Format from = body == kEvents ? Format::kAnthropic : Format::kOpenai;
+        json whole = json::parse(convert(from, Format::kOpenai, false, true, body).out);
+        EXPECT_EQ(whole["usage"]["prompt_tokens"], 3);
+        EXPECT_EQ(whole["usage"]["completion_tokens"], 1);
+    }
+}
+
 TEST(ConvertedAnswer, ErrorsAndBodiesOfAnotherKindAreLeftAlone) {
     EXPECT_TRUE(convert(Format::kAnthropic, Format::kOpenai, true, false, "{}", 7, 529).left_alone);
     EXPECT_TRUE(convert(Format::kOpenai, Format::kAnthropic, false, false, "{}", 7, 404).left_alone);
