@@ -4,8 +4,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <random>
 #include <set>
 #include <thread>
 #include <utility>
@@ -494,40 +492,6 @@ TEST(CoalesceChat, UsageIsToldInEachOnesMode) {
         EXPECT_EQ(aggregated.contains("usage"), asked) << aggregated;
         if (asked) EXPECT_EQ(aggregated["usage"]["prompt_tokens"], 37);
     }
-}
-
-// Streams that come, share and leave at random; in the end nothing is left of them.
-TEST_F(Coalesce, ASoakLeavesNothingBehind) {
-    provider_.set_script(script_of({telling(milliseconds(5), "one two three four five six")}));
-    constexpr int kThreads = 8;
-    constexpr int kStreams = 60;
-    std::atomic<int> broken = 0;
-    std::vector<std::thread> threads;
-    for (int thread = 0; thread < kThreads; ++thread) {
-        threads.emplace_back([&, thread] {
-            std::mt19937 random(static_cast<unsigned>(thread));
-            for (int i = 0; i < kStreams; ++i) {
-                ClaudeCodeRequest request = streamed(fmt::format("prompt {}", random() % 4));
-                request.stream = random() % 3 != 0;
-                Result<RawClient> client = RawClient::connect(fleet_.port());
-                if (!client || !client->send(claude_code_request(request))) continue;
-                if (random() % 3 == 0) {
-                    client->read_byte(milliseconds(random() % 60));
-                    client->abort();
-                    continue;
-                }
-                Result<RawResponse> answer = client->read_response(std::chrono::seconds(30));
-                bool whole = answer && answer->end == BodyEnd::kComplete &&
-                             answer_text(*answer) == "one two three four five six";
-                if (!whole) ++broken;
-            }
-        });
-    }
-    for (std::thread& thread : threads) thread.join();
-    EXPECT_EQ(broken, 0);
-    EXPECT_LT(provider_.request_count(), static_cast<std::size_t>(kThreads * kStreams));
-    expect_nothing_left();
-    EXPECT_EQ(read_metrics(fleet_).sum("balancer_dp_attempts_in_flight"), 0);
 }
 
 }  // namespace
