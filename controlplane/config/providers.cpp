@@ -93,18 +93,15 @@ void read_timeouts(
     times.finish();
 }
 
-void read_streaming_mode(MapReader& reader, v1::Provider& provider, ParseContext& context) {
+void read_streaming_mode(MapReader& reader, v1::Provider& provider) {
     static constexpr MapReader::Choices<v1::StreamingMode, 3> kModes = {{
         {"auto", v1::STREAMING_MODE_AUTO},
         {"direct", v1::STREAMING_MODE_DIRECT},
         {"background", v1::STREAMING_MODE_BACKGROUND},
     }};
     provider.set_streaming_mode(reader.choice("streaming_mode", kModes, v1::STREAMING_MODE_AUTO));
-    if (provider.streaming_mode() == v1::STREAMING_MODE_BACKGROUND) {
-        context.not_yet(
-            reader.find("streaming_mode")->path + " background", "it acts as direct for now"
-        );
-    }
+    // An answer is held in the buffer that it is read into, which takes 8 MiB.
+    provider.set_background_bytes(reader.size("background_bytes", 1 << 10, 4 << 20, 256 << 10));
 }
 
 // The name; nullopt after a problem. It is sent in a response header and named in logs.
@@ -135,7 +132,7 @@ void read_rest(
     read_credential(reader, context, provider, credentials);
     provider.set_enabled(reader.boolean("enabled", true));
     read_proxy(reader, provider, context);
-    read_streaming_mode(reader, provider, context);
+    read_streaming_mode(reader, provider);
     provider.set_weight(reader.integer("weight", 1, 1000, 0));
     read_timeouts(reader, settings, provider, context);
     if (const YamlValue* headers = reader.find("headers"); headers != nullptr) {

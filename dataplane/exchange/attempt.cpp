@@ -217,6 +217,7 @@ net::awaitable<Exchange::Asked> Exchange::ask(PooledConnection connection, const
 // Done with the answer in hand. Its connection goes back to the pool if it can carry another request.
 void Exchange::let_go() {
     active_ = nullptr;
+    count_held_back(0);
     if (response_ && response_->reusable()) {
         worker_.pool.give_back(*asked_, response_->take_connection(), steady_now());
     }

@@ -51,10 +51,8 @@ void Exchange::begin_call(const wire::ResponseHead& upstream, const wire::BodyFr
 
 // Answers that nobody may join take no memory; those that are joined take what their readers have yet to read.
 void Exchange::append_to_call(Chunk chunk) {
-    std::uint64_t share = settings().body_memory_bytes / worker_.process.workers;
-    std::uint64_t chunks = worker_.calls.chunk_bytes();
-    // Half of it at most: kept answers must not keep requests out.
-    if (chunks > share / 2 || worker_.body_memory + chunks > share) own_->seal();
+    // Half of it at most: answers must not keep requests out.
+    if (worker_.calls.chunk_bytes() > std::min(memory_share() / 2, memory_left())) own_->seal();
     own_->append(std::move(chunk));
 }
 
@@ -81,6 +79,7 @@ void Exchange::share_whole(const wire::ResponseHead& head, std::string_view body
 // others it sets the pace.
 net::awaitable<ErrorCode> Exchange::forward_to_all(std::string_view head, std::size_t bytes, bool last) {
     ClientPiece piece{std::string(head)};
+    count_held_back(0);
     if (bytes > 0) {
         piece.shared = worker_.calls.make_chunk(response_->body().substr(0, bytes));
         append_to_call(piece.shared);

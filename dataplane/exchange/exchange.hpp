@@ -127,6 +127,8 @@ class Exchange {
     boost::asio::awaitable<Refusal> read_body(std::uint64_t bytes_max);
     boost::asio::awaitable<Refusal> read_sized_body();
     boost::asio::awaitable<Refusal> read_chunked_body(std::uint64_t bytes_max);
+    std::uint64_t memory_share() const;
+    std::uint64_t memory_left() const;
     Refusal admit(std::uint64_t bytes);
     void charge(std::uint64_t bytes);
     void drop_outgoing();
@@ -179,6 +181,10 @@ class Exchange {
     // judge.cpp
     boost::asio::awaitable<Verdict> judge(const Provider& provider);
     boost::asio::awaitable<Verdict> judge_stream(const Provider& provider);
+    bool is_held_back(const Provider& provider) const;
+    void count_held_back(std::uint64_t bytes);
+    bool has_room_to_hold() const;
+    Verdict judge_error_event(const Provider& provider, std::string_view data);
     std::optional<wire::SseEvent> next_event(wire::SseSplitter& events, std::string_view bytes);
     wire::LocalError read_error(const Provider& provider, unsigned status, std::string_view body);
     boost::asio::awaitable<ReadStatus> hold_body(std::size_t bytes_max);
@@ -298,6 +304,7 @@ class Exchange {
 
     std::unique_ptr<UpstreamResponse> response_;
     const Provider* asked_ = nullptr;     // whose response_ is
+    std::uint64_t held_back_ = 0;         // of response_, counted as memory for bodies
     const Provider* permit_ = nullptr;    // counted in process.in_flight
     const Provider* counted_ = nullptr;   // counted in the provider's in_flight gauge
     const Provider* at_ = nullptr;        // counted in the provider's attempts_in_flight gauge

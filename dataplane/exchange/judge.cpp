@@ -161,8 +161,44 @@ wire::LocalError Exchange::read_error(const Provider& provider, unsigned status,
     return error;
 }
 
-// Reads on until the first content event: until then the stream can still be exchanged for another one.
+// Whether a stream is collected at the provider's pace and shown when it is whole: auto does as the original meant it.
+bool Exchange::is_held_back(const Provider& provider) const {
+    if (!fields_.stream) return false;
+    if (provider.streaming_mode != StreamingMode::kAuto) return provider.streaming_mode == StreamingMode::kBackground;
+    return provider.type == ProviderType::kOpenai;
+}
+
+// What is held of the answer counts as bodies do, until it goes on.
+void Exchange::count_held_back(std::uint64_t bytes) {
+    if (bytes == held_back_) return;
+    worker_.body_memory = worker_.body_memory - held_back_ + bytes;
+    held_back_ = bytes;
+    worker_.metrics.body_memory.set(worker_.body_memory);
+}
+
+bool Exchange::has_room_to_hold() const {
+    std::uint64_t left = memory_left();
+    return left > 0 && worker_.calls.chunk_bytes() <= left;
+}
+
+Verdict Exchange::judge_error_event(const Provider& provider, std::string_view data) {
+    FailureClass fault = response_->stream_fault();
+    if (fault != FailureClass::kNone) {
+        // In place of a break behind the first content, which has not been shown.
+        std::string why = wire::anthropic_error(200, data).message;
+        let_go();
+        return classify_transport(fault, std::move(why), settings());
+    }
+    wire::LocalError told = read_error(provider, response_->head().status, data);
+    return classify_error_object(data, told, provider, settings(), client_keys());
+}
+
+// Reads on until the first content event: until then the stream can still be exchanged for another one. In background mode
+// until its end, or until there is too much of it to be held.
 net::awaitable<Verdict> Exchange::judge_stream(const Provider& provider) {
+    bool holds = is_held_back(provider);
+    bool said = false;
+    bool finished = false;  // a clean end of the body would be the answer's
     wire::SseSplitter events;
     std::size_t scanned = 0;
     // Pings are a sign of life, but no answer: they do not put off the failover for ever.
@@ -173,26 +209,30 @@ net::awaitable<Verdict> Exchange::judge_stream(const Provider& provider) {
     response_->content_by(content_due);
     for (;;) {
         while (auto event = next_event(events, response_->body().substr(scanned))) {
-            if (event->kind == wire::SseKind::kError) {
-                wire::LocalError told = read_error(provider, response_->head().status, event->data);
-                co_return classify_error_object(event->data, told, provider, settings(), client_keys());
-            }
-            if (event->kind == wire::SseKind::kMessageStop && format_ == wire::Format::kOpenai) {
+            if (event->kind == wire::SseKind::kError) co_return judge_error_event(provider, event->data);
+            if (event->kind == wire::SseKind::kMessageStop && format_ == wire::Format::kOpenai && !said) {
                 let_go();
                 co_return classify_transport(FailureClass::kProtocol, "the stream ended without an answer", settings());
             }
             if (says_something(event->kind)) {
                 response_->content_by(SweepEntry::kNever);
-                co_return Verdict{};
+                said = true;
+                if (!holds || event->kind == wire::SseKind::kMessageStop) co_return Verdict{};
             }
+            finished = finished || event->kind == wire::SseKind::kFinish;
             scanned += event->size;
+        }
+        if (holds && said) {
+            count_held_back(response_->body().size());
+            if (held_back_ >= provider.background_bytes || !has_room_to_hold()) co_return Verdict{};
         }
         ReadStatus status = co_await response_->read_more();
         if (status.kind == ReadStatus::Kind::kData) continue;
+        if (status.kind == ReadStatus::Kind::kEnd && finished) co_return Verdict{};
         let_go();
         if (status.kind == ReadStatus::Kind::kEnd) {
             status.failure = FailureClass::kBrokenStream;
-            status.detail = "the stream ended before any content";
+            status.detail = said ? "the stream ended before the message did" : "the stream ended before any content";
         } else if (status.failure == FailureClass::kTimeout && steady_now() >= content_due) {
             status.detail = fmt::format("timeout: no content within {} s, only signs of life", patience.count() / 1000);
         }

@@ -31,12 +31,20 @@ Exchange::Refusal Exchange::too_large(std::uint64_t limit) const {
     return failure;
 }
 
-// Counts `bytes` more against this worker's share of the data plane's budget.
+// This worker's share of the data plane's budget.
+std::uint64_t Exchange::memory_share() const { return settings().body_memory_bytes / worker_.process.workers; }
+
+// What of it bodies have not taken.
+std::uint64_t Exchange::memory_left() const {
+    std::uint64_t share = memory_share();
+    return share - std::min(share, worker_.body_memory);
+}
+
+// Counts `bytes` more.
 Exchange::Refusal Exchange::admit(std::uint64_t bytes) {
-    std::uint64_t share = settings().body_memory_bytes / worker_.process.workers;
+    std::uint64_t left = memory_left();
     // One body alone is always admitted, however small the share is.
-    std::uint64_t held = worker_.body_memory + worker_.calls.chunk_bytes();
-    if (worker_.body_memory > body_admitted_ && held + bytes > share) {
+    if (worker_.body_memory > body_admitted_ && worker_.calls.chunk_bytes() + bytes > left) {
         return overloaded(
             503, "BODY_MEMORY", "The balancer holds as many request bodies as limits.body_memory_bytes allows."
         );

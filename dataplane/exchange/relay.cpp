@@ -98,6 +98,7 @@ net::awaitable<ErrorCode> Exchange::forward(std::string_view head, std::size_t b
     ErrorCode failed =
         co_await client_.write(std::span<const net::const_buffer>(buffers.data(), count));
     held_up_ = response_->stream().timed_out();
+    count_held_back(0);
     if (failed) co_return failed;
     response_->consume(bytes);
     events_scanned_ -= std::min(events_scanned_, bytes);

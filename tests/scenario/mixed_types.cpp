@@ -9,6 +9,8 @@
 namespace balancer::tests {
 
 ProviderText openai_provider(const std::string& name, const FakeProvider& provider, std::string extra) {
+    // Most scenarios look at a stream while it comes.
+    if (extra.find("streaming_mode:") == std::string::npos) extra += "    streaming_mode: direct\n";
     ProviderText text{name, provider.base_url() + "/v1", std::move(extra)};
     text.auth = "    auth_type: api_key\n    auth_value: sk-openai-key\n";
     text.type = "openai";
