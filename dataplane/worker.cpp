@@ -6,6 +6,7 @@
 #include "base/net.hpp"
 #include "dataplane/downstream/connection.hpp"
 #include "dataplane/exchange/exchange.hpp"
+#include "dataplane/exchange/replay.hpp"
 
 namespace balancer::dataplane {
 
@@ -59,6 +60,11 @@ void Worker::listen(tcp::acceptor acceptor) {
 
 void Worker::publish(std::shared_ptr<const Snapshot> snapshot) {
     net::post(context_, [this, moved = counted_here(std::move(snapshot))]() mutable {
+        if (state_.snapshot) {
+            state_.calls.drop_kept_unless([this, &moved](const KeptAnswer& kept) {
+                return is_served_alike(kept, *state_.snapshot, *moved);
+            });
+        }
         state_.snapshot = std::move(moved);
     });
 }
@@ -153,7 +159,8 @@ void Worker::on_tick() {
     state_.metrics.access_lines_lost.set(state_.access_log.lost());
     state_.metrics.pool_idle.set(state_.pool.idle());
     state_.metrics.buffers_out.set(state_.buffers.bytes_out());
-    state_.metrics.calls.set(state_.calls.listed());
+    state_.metrics.calls.set(state_.calls.listed() - state_.calls.kept());
+    state_.metrics.answers_kept.set(state_.calls.kept());
     state_.metrics.call_memory.set(state_.calls.chunk_bytes());
     state_.calls.tidy(now);
     if (now >= next_tidy_) {

@@ -55,10 +55,6 @@ Result<std::string> expand(std::string_view text, const Environment& environment
 
 }  // namespace
 
-void ParseContext::not_yet(const std::string& path, std::string_view why) {
-    notices.push_back(fmt::format("{} is accepted but not acted on yet: {}", path, why));
-}
-
 Result<std::string> resolve_secret(std::string_view text, const ParseContext& context) {
     if (sealed_name(text)) {
         return invalid(

@@ -22,9 +22,6 @@ struct ParseContext {
     std::filesystem::path folder;  // of the configuration file
     const SealedKeyLookup& sealed_keys;          // may be empty
     std::map<std::string, SealedKeyUse> sealed;  // what has been found, by provider
-
-    // "PATH is accepted but not acted on yet: WHY".
-    void not_yet(const std::string& path, std::string_view why);
 };
 
 // Puts the values of environment variables in place of `${NAME}`; `$${` stands for `${`. A text `file:PATH` is the

@@ -122,14 +122,13 @@ void read_timeouts(const YamlValue& value, ParsedSettings& out, ParseContext& co
     reader.finish();
 }
 
-void read_deduplication(const YamlValue& value, v1::Deduplication& out, ParseContext& context) {
-    MapReader reader(value, context.problems);
+void read_deduplication(const YamlValue& value, v1::Deduplication& out, ProblemList& problems) {
+    MapReader reader(value, problems);
     out.set_enabled(reader.boolean("enabled", true));
     out.set_include_max_tokens(reader.boolean("include_max_tokens_in_signature", false));
     out.set_error_delay_ms(reader.milliseconds("sse_error_cleanup_delay", 3'000));
     out.set_replay_window_ms(reader.milliseconds("replay_window", 0));
-    if (out.replay_window_ms() > 0) context.not_yet(reader.find("replay_window")->path, "finished answers are not kept");
-    reader.removed("cache", "it has no counterpart: finished answers are not kept");
+    reader.removed("cache", "it has no counterpart: replay_window keeps finished answers, for retries only");
     reader.finish();
 }
 
@@ -250,7 +249,7 @@ ParsedSettings read_settings(const YamlValue& value, ParseContext& context) {
     read_health(reader, *settings.mutable_health(), context);
     read_sticky(reader, settings, context);
     read_timeouts(map_under(reader, "timeouts"), out, context);
-    read_deduplication(map_under(reader, "deduplication"), *settings.mutable_deduplication(), context);
+    read_deduplication(map_under(reader, "deduplication"), *settings.mutable_deduplication(), context.problems);
     read_limits(map_under(reader, "limits"), *settings.mutable_limits(), context);
     *settings.mutable_auth() = read_client_auth(reader, context);
     read_log(reader, *settings.mutable_log(), context);

@@ -83,6 +83,8 @@ class Broadcast {
         // Null until it has ended.
         const AnswerEnd* end() const { return from_.end_.get(); }
 
+        bool is_cut() const { return cut_; }
+
         // Bytes that are there and not taken.
         std::uint64_t behind() const { return cut_ ? 0 : from_.bytes_ - taken_; }
 

@@ -56,6 +56,11 @@ void OwnCall::end(AnswerEnd how, SteadyTime lingers_until) {
     calls_.end(*call_, std::make_shared<const AnswerEnd>(std::move(how)));
 }
 
+void OwnCall::end_and_keep(AnswerEnd how, KeptAnswer keep) {
+    if (call_->listed) calls_.keep(call_, std::move(keep));
+    calls_.end(*call_, std::make_shared<const AnswerEnd>(std::move(how)));
+}
+
 bool OwnCall::go_on_without_client(std::function<void()> on_deserted) {
     if (!has_readers()) {
         calls_.unlist(*call_);
@@ -66,7 +71,7 @@ bool OwnCall::go_on_without_client(std::function<void()> on_deserted) {
 }
 
 CallReader::CallReader(Calls& calls, std::shared_ptr<Call> call)
-    : calls_(calls), call_(std::move(call)), news_(calls.context_) {
+    : calls_(calls), call_(std::move(call)), news_(calls.context_), was_kept_(call_->kept.has_value()) {
     news_.expires_at(SteadyTime::max());
     reader_.emplace(call_->answer, [this] { news_.cancel(); });
     calls_.on_come(*call_);
@@ -90,8 +95,12 @@ void CallReader::stop() {
     news_.cancel();
 }
 
-Calls::Calls(net::io_context& context, ClaimTable& claims, WorkerIndex self, Broadcast::Limits limits)
-    : context_(context), claims_(claims), self_(self), limits_(limits) {}
+void CallReader::missed_it() { calls_.on_missed(*call_); }
+
+Calls::Calls(
+    net::io_context& context, ClaimTable& claims, WorkerIndex self, Broadcast::Limits limits, KeepLimits keep_limits
+)
+    : context_(context), claims_(claims), self_(self), limits_(limits), keep_limits_(keep_limits) {}
 
 // `what` runs on that worker, with its Calls.
 template <typename What>
@@ -121,10 +130,14 @@ void Calls::unlist(Call& call) {
     if (std::exchange(call.listed, false)) by_signature_.erase(call.signature);
 }
 
-Calls::Found Calls::find_or_begin(const wire::Signature& signature, Look look) {
+Calls::Found Calls::find_or_begin(const wire::Signature& signature, Look look, Asks asks) {
     using Kind = ClaimTable::Claim::Kind;
     if (look == Look::kNowhere) return {std::make_shared<Call>(signature, limits_), true};
-    if (auto found = by_signature_.find(signature); found != by_signature_.end()) return {found->second, false};
+    if (auto found = by_signature_.find(signature); found != by_signature_.end()) {
+        std::shared_ptr<Call> known = found->second;
+        if (is_for(*known, asks)) return {std::move(known), false};
+        drop(known);
+    }
     auto call = std::make_shared<Call>(signature, limits_);
     ClaimTable::Claim claim = claims_.claim(signature, self_);
     // Held here and not listed: another signature that the table cannot tell from this one.
@@ -136,23 +149,32 @@ Calls::Found Calls::find_or_begin(const wire::Signature& signature, Look look) {
     call->ticket = ++tickets_;
     list(call);
     by_ticket_.emplace(*call->ticket, call);
-    tell(claim.holder, [signature, by = Call::Mirror{self_, *call->ticket}](Calls& home) { home.mirror(signature, by); });
+    tell(claim.holder, [signature, by = Call::Mirror{self_, *call->ticket}, asks](Calls& home) {
+        home.mirror(signature, by, asks);
+    });
     return {std::move(call), false};
 }
 
-void Calls::mirror(const wire::Signature& signature, Call::Mirror by) {
+void Calls::mirror(const wire::Signature& signature, Call::Mirror by, Asks asks) {
     auto found = by_signature_.find(signature);
     // A mirror here may have the same signature as a call that has just ended here.
-    if (found == by_signature_.end() || found->second->ticket) {
+    std::shared_ptr<Call> known = found == by_signature_.end() || found->second->ticket ? nullptr : found->second;
+    if (known && !is_for(*known, asks)) {
+        drop(known);
+        known = nullptr;
+    }
+    if (!known) {
         tell(by.worker, [ticket = by.ticket](Calls& there) { there.end_mirror(ticket, gone()); });
         return;
     }
-    Call& call = *found->second;
+    Call& call = *known;
     const Broadcast& answer = call.answer;
     if (!answer.ended()) {
         call.mirrors.push_back(by);
-        mirrored_.emplace(key_of(by), found->second);
+        mirrored_.emplace(key_of(by), known);
         if (call.on_joined) call.on_joined();
+    } else {
+        come_back(call);
     }
     std::vector<Chunk> chunks(answer.chunks().begin(), answer.chunks().end());
     tell(
@@ -161,10 +183,12 @@ void Calls::mirror(const wire::Signature& signature, Call::Mirror by) {
          maker = call.maker,
          head = answer.head(),
          chunks = std::move(chunks),
-         end = answer.how_it_ended()](Calls& there) {
+         end = answer.how_it_ended(),
+         kept = call.kept.has_value()](Calls& there) {
             std::shared_ptr<Call> copy = there.find_mirror(ticket);
             if (!copy) return;
             copy->maker = maker;
+            copy->was_kept = kept;
             if (head) copy->answer.begin(head);
             for (const Chunk& chunk : chunks) copy->answer.append(chunk);
             if (end) there.end_mirror(ticket, end);
@@ -188,14 +212,26 @@ void Calls::end_mirror(std::uint64_t ticket, std::shared_ptr<const AnswerEnd> ho
 
 void Calls::on_come(Call& call) {
     ++call.joined;
+    come_back(call);
     if (call.on_joined) call.on_joined();
     if (!call.ticket) return;
     tell(call.home, [by = Call::Mirror{self_, *call.ticket}](Calls& home) { home.come_to_mirror(by); });
 }
 
+void Calls::on_missed(Call& call) {
+    if (!call.ticket) {
+        ++call.missed;
+        return;
+    }
+    // The mirror may have ended, and be forgotten at home; the call is not, if it is kept.
+    tell(call.home, [signature = call.signature, maker = call.maker](Calls& home) { home.miss(signature, maker); });
+}
+
 void Calls::come_to_mirror(Call::Mirror by) {
     auto found = mirrored_.find(key_of(by));
-    if (found != mirrored_.end()) ++found->second->joined;
+    if (found == mirrored_.end()) return;
+    ++found->second->joined;
+    come_back(*found->second);
 }
 
 void Calls::on_left(const std::shared_ptr<Call>& call) {
@@ -223,7 +259,7 @@ void Calls::drop_mirror(Call::Mirror by) {
 
 void Calls::end(Call& call, std::shared_ptr<const AnswerEnd> how) {
     call.on_deserted = nullptr;
-    if (call.lingers_until == SteadyTime{}) unlist(call);
+    if (call.lingers_until == SteadyTime{} && !call.kept) unlist(call);
     for (const Call::Mirror& mirror : call.mirrors) {
         tell(mirror.worker, [ticket = mirror.ticket, how](Calls& there) { there.end_mirror(ticket, how); });
         mirrored_.erase(key_of(mirror));
@@ -233,13 +269,11 @@ void Calls::end(Call& call, std::shared_ptr<const AnswerEnd> how) {
 }
 
 Chunk Calls::make_chunk(std::string_view bytes) const {
-    // What a chunk of a few bytes takes beside them.
-    constexpr std::uint64_t kOverhead = 96;
     struct Counted {
         Counted(std::string_view bytes, std::shared_ptr<std::atomic<std::uint64_t>> c) : text(bytes), count(std::move(c)) {
-            count->fetch_add(text.size() + kOverhead, std::memory_order_relaxed);
+            count->fetch_add(text.size() + kChunkOverhead, std::memory_order_relaxed);
         }
-        ~Counted() { count->fetch_sub(text.size() + kOverhead, std::memory_order_relaxed); }
+        ~Counted() { count->fetch_sub(text.size() + kChunkOverhead, std::memory_order_relaxed); }
         Counted(const Counted&) = delete;
         Counted& operator=(const Counted&) = delete;
         const std::string text;
@@ -255,6 +289,7 @@ void Calls::tidy(SteadyTime now) {
         unlist(*call);
         return true;
     });
+    while (!kept_.empty() && kept_.front()->kept->until <= now) drop_oldest();
 }
 
 }  // namespace balancer::dataplane

@@ -7,6 +7,7 @@
 
 #include "base/net.hpp"
 #include "dataplane/exchange/exchange.hpp"
+#include "dataplane/exchange/replay.hpp"
 #include "dataplane/wire/chunked.hpp"
 
 namespace balancer::dataplane {
@@ -23,9 +24,10 @@ net::awaitable<bool> Exchange::answered_by_another() {
     if (!wanted.enabled || !is_inference() || worker_.draining) co_return false;
     auto max_tokens = wanted.include_max_tokens ? wire::MaxTokens::kCounted : wire::MaxTokens::kLeftOut;
     wire::Signature signature = worker_.signer.sign(head_, fields_, max_tokens);
+    auto asks = says_it_asks_again(head_) ? Calls::Asks::kAgain : Calls::Asks::kFirst;
     // What is found may be gone by the time it is asked; once more, and then without.
     for (int looks = 0; looks < 2 && !over(); ++looks) {
-        Calls::Found found = worker_.calls.find_or_begin(signature, Calls::Look::kEverywhere);
+        Calls::Found found = worker_.calls.find_or_begin(signature, Calls::Look::kEverywhere, asks);
         if (found.ours) {
             own_.emplace(worker_.calls, std::move(found.call), record_.request_id, [this] { client_.nudge(); });
             co_return false;
@@ -52,17 +54,31 @@ void Exchange::begin_call(const wire::ResponseHead& upstream, const wire::BodyFr
 // Answers that nobody may join take no memory; those that are joined take what their readers have yet to read.
 void Exchange::append_to_call(Chunk chunk) {
     // Half of it at most: answers must not keep requests out.
-    if (worker_.calls.chunk_bytes() > std::min(memory_share() / 2, memory_left())) own_->seal();
+    std::uint64_t room = std::min(memory_share() / 2, memory_left());
+    worker_.calls.make_room(room);
+    if (worker_.calls.chunk_bytes() > room) own_->seal();
     own_->append(std::move(chunk));
 }
 
 void Exchange::end_call(AnswerEnd how) {
     if (!own_ || own_->ended()) return;
     how.outcome = record_.outcome;
+    if (std::optional<KeptAnswer> keep = worth_keeping(how)) return own_->end_and_keep(std::move(how), *std::move(keep));
     // A stream that broke behind the commit has cost its tokens; the same prompt, sent again at once, mostly breaks again.
     bool lingers = committed_ && (saw_error_event_ || how.kind == AnswerEnd::Kind::kFailed) && !ending_;
     Milliseconds delay = lingers ? settings().deduplication.error_delay : Milliseconds(0);
     own_->end(std::move(how), delay.count() > 0 ? steady_now() + delay : SteadyTime{});
+}
+
+// A whole, good answer, by a provider that would be asked again. The window is the one in force now, so that what is kept first
+// goes first.
+std::optional<KeptAnswer> Exchange::worth_keeping(const AnswerEnd& how) const {
+    Milliseconds window = worker_.snapshot->settings.deduplication.replay_window;
+    bool good = how.kind == AnswerEnd::Kind::kWhole && committed_ && good_so_far_ && !ending_;
+    if (window.count() <= 0 || !good) return {};
+    KeptAnswer keep{steady_now() + window, record_.provider, record_.model};
+    if (snapshot_ != worker_.snapshot && !is_served_alike(keep, *snapshot_, *worker_.snapshot)) return {};
+    return keep;
 }
 
 void Exchange::end_call_with(const wire::LocalError& error) { end_call({AnswerEnd::Kind::kFailed, error}); }
@@ -137,6 +153,7 @@ LocalFailure Exchange::too_slow() const {
 // Nothing more goes to the client. Whether the call goes on is the others' matter.
 void Exchange::lose_client() {
     if (std::exchange(client_gone_, true)) return;
+    if (own_) own_->client_missed_it();
     goes_on_ = own_ && !own_->ended() && own_->go_on_without_client([this] { on_deserted(); });
 }
 

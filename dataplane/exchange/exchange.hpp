@@ -183,7 +183,7 @@ class Exchange {
     boost::asio::awaitable<Verdict> judge_stream(const Provider& provider);
     bool is_held_back(const Provider& provider) const;
     void count_held_back(std::uint64_t bytes);
-    bool has_room_to_hold() const;
+    bool has_room_to_hold();
     Verdict judge_error_event(const Provider& provider, std::string_view data);
     std::optional<wire::SseEvent> next_event(wire::SseSplitter& events, std::string_view bytes);
     wire::LocalError read_error(const Provider& provider, unsigned status, std::string_view body);
@@ -213,6 +213,7 @@ class Exchange {
     void begin_call(const wire::ResponseHead& upstream, const wire::BodyFraming& body);
     void append_to_call(Chunk chunk);
     void end_call(AnswerEnd how);
+    std::optional<KeptAnswer> worth_keeping(const AnswerEnd& how) const;
     void end_call_with(const wire::LocalError& error);
     void share_whole(const wire::ResponseHead& head, std::string_view body);
     boost::asio::awaitable<ErrorCode> forward_to_all(std::string_view head, std::size_t bytes, bool last);

@@ -176,8 +176,9 @@ void Exchange::count_held_back(std::uint64_t bytes) {
     worker_.metrics.body_memory.set(worker_.body_memory);
 }
 
-bool Exchange::has_room_to_hold() const {
+bool Exchange::has_room_to_hold() {
     std::uint64_t left = memory_left();
+    worker_.calls.make_room(left);
     return left > 0 && worker_.calls.chunk_bytes() <= left;
 }
 

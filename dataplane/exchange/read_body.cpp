@@ -43,6 +43,8 @@ std::uint64_t Exchange::memory_left() const {
 // Counts `bytes` more.
 Exchange::Refusal Exchange::admit(std::uint64_t bytes) {
     std::uint64_t left = memory_left();
+    // Answers that are kept for those who may ask again make room.
+    worker_.calls.make_room(left - std::min(left, bytes));
     // One body alone is always admitted, however small the share is.
     if (worker_.body_memory > body_admitted_ && worker_.calls.chunk_bytes() + bytes > left) {
         return overloaded(

@@ -58,6 +58,8 @@ net::awaitable<Exchange::Reading> Exchange::read_call(CallReader& reader) {
     reader_ = &reader;
     Reading reading = co_await read_call_through(reader);
     reader_ = nullptr;
+    if (client_gone_ || reader.was_cut()) reader.missed_it();
+    if (reading == Reading::kDone && reader.is_replay()) worker_.metrics.replayed.add();
     co_return reading;
 }
 

@@ -117,8 +117,14 @@ void expose_traffic(Families& out, const Exposition& source) {
     counter("coalesced_output_tokens_total", "Output tokens of those answers, as their provider counted them.", [](auto& w) {
         return w.coalesced_output_tokens.get();
     });
+    counter("replayed_requests_total", "Coalesced requests that were given a kept answer again.", [](auto& w) {
+        return w.replayed.get();
+    });
     gauge("calls", "Upstream calls that an identical request can join, on each worker that knows them.", [](auto& w) {
         return w.calls.get();
+    });
+    gauge("answers_kept", "Whole answers kept for identical requests that come again.", [](auto& w) {
+        return w.answers_kept.get();
     });
     gauge("call_memory_bytes", "Answers held for those who read them or may come.", [](auto& w) {
         return w.call_memory.get();

@@ -92,7 +92,9 @@ struct WorkerMetrics {
     Counter coalesced_bytes;   // of answers, that went to them
     Counter coalesced_input_tokens;
     Counter coalesced_output_tokens;
+    Counter replayed;          // requests that were given a kept answer again
     Counter calls;             // that can be joined
+    Counter answers_kept;
     Counter call_memory;       // bytes of answers kept for readers
     std::array<Counter, 3> counted_locally;  // counts of tokens, by tokens::EncodingName
 

@@ -2,104 +2,15 @@
 
 #include <gtest/gtest.h>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/post.hpp>
 #include <future>
 #include <random>
-#include <string>
 #include <thread>
-#include <vector>
 
-#include "base/net.hpp"
+#include "tests/unit/dataplane/coalesce/calls_fixture.hpp"
 
 namespace balancer::dataplane {
 namespace {
-
-constexpr wire::Signature kOne{1, std::uint64_t{1} << 20};
-constexpr std::size_t kPlenty = 1U << 20;
-
-Chunk chunk(std::string bytes) { return std::make_shared<const std::string>(std::move(bytes)); }
-
-std::shared_ptr<const AnswerHead> head() {
-    wire::ResponseHead head;
-    head.status = 200;
-    return std::make_shared<const AnswerHead>(head, "alpha");
-}
-
-wire::LocalError lost() {
-    wire::LocalError error;
-    error.message = "lost";
-    return error;
-}
-
-// What a client of one reader has had.
-struct Got {
-    std::string bytes;
-    Broadcast::Take last = Broadcast::Take::kWait;
-    std::optional<AnswerEnd> end;
-};
-
-net::awaitable<void> read_all(CallReader& reader, Got& got) {
-    std::vector<Chunk> chunks;
-    while ((got.last = co_await reader.next(chunks, kPlenty)) == Broadcast::Take::kChunks) {
-        for (const Chunk& one : chunks) got.bytes += *one;
-    }
-    if (reader.end() != nullptr) got.end = *reader.end();
-}
-
-// Two workers on one thread: run() until nothing is under way.
-class CallsTest : public testing::Test {
-  protected:
-    CallsTest() {
-        here_.meet({&here_, &there_});
-        there_.meet({&here_, &there_});
-    }
-
-    void run() {
-        for (std::size_t ran = 1; ran > 0;) {
-            contexts_[0].restart();
-            contexts_[1].restart();
-            ran = contexts_[0].poll() + contexts_[1].poll();
-        }
-    }
-
-    std::unique_ptr<CallReader> read(Calls& calls, net::io_context& context, std::shared_ptr<Call> call, Got& got) {
-        auto reader = std::make_unique<CallReader>(calls, std::move(call));
-        net::co_spawn(context, read_all(*reader, got), net::detached);
-        return reader;
-    }
-
-    std::unique_ptr<CallReader> join(Calls& calls, Got& got) {
-        Calls::Found found = calls.find_or_begin(kOne, Calls::Look::kEverywhere);
-        EXPECT_FALSE(found.ours);
-        net::io_context& context = &calls == &here_ ? contexts_[0] : contexts_[1];
-        auto reader = read(calls, context, found.call, got);
-        run();
-        return reader;
-    }
-
-    std::unique_ptr<OwnCall> make(Calls& calls) {
-        Calls::Found found = calls.find_or_begin(kOne, Calls::Look::kEverywhere);
-        EXPECT_TRUE(found.ours);
-        return std::make_unique<OwnCall>(calls, found.call);
-    }
-
-    void expect_nothing_left() {
-        run();
-        EXPECT_EQ(here_.listed(), 0U);
-        EXPECT_EQ(there_.listed(), 0U);
-        EXPECT_EQ(here_.mirrors(), 0U);
-        EXPECT_EQ(there_.mirrors(), 0U);
-        EXPECT_EQ(claims_.held(), 0U);
-    }
-
-    net::io_context contexts_[2];
-    ClaimTable claims_;
-    Calls here_{contexts_[0], claims_, 0};
-    Calls there_{contexts_[1], claims_, 1};
-};
 
 TEST_F(CallsTest, BothWorkersReadOneCall) {
     auto own = make(here_);
@@ -390,7 +301,12 @@ class CallsOnThreads : public testing::Test {
             }
         }
         if (deserted) co_return;
-        own.end({});
+        if (worker.random() % 2 == 0) {
+            own.end_and_keep({}, {SteadyTime::max(), {}, {}});
+        } else {
+            own.end({});
+        }
+        if (!has_client || worker.random() % 4 == 0) own.client_missed_it();
     }
 
     static net::awaitable<void> client(Worker& worker) {
@@ -398,7 +314,8 @@ class CallsOnThreads : public testing::Test {
         wire::Signature signature{3, std::uint64_t{1 + worker.random() % kSignatures} << 20};
         for (int tries = 0;; ++tries) {
             auto look = tries < 2 ? Calls::Look::kEverywhere : Calls::Look::kNowhere;
-            Calls::Found found = worker.calls->find_or_begin(signature, look);
+            auto asks = worker.random() % 2 == 0 ? Calls::Asks::kFirst : Calls::Asks::kAgain;
+            Calls::Found found = worker.calls->find_or_begin(signature, look, asks);
             if (found.ours) {
                 co_await make_call(worker, std::move(found.call));
                 break;
@@ -407,6 +324,7 @@ class CallsOnThreads : public testing::Test {
             CallReader reader(*worker.calls, std::move(found.call));
             if (worker.random() % 4 == 0) {
                 co_await pause(worker);
+                reader.missed_it();
                 break;  // leaves
             }
             co_await read_all(reader, got);
@@ -448,6 +366,7 @@ TEST_F(CallsOnThreads, ComeAndGo) {
         made += worker.made;
         whole += worker.whole;
         EXPECT_EQ(worker.wrong, 0);
+        worker.calls->drop_kept_unless([](const KeptAnswer&) { return false; });
         EXPECT_EQ(worker.calls->listed(), 0U);
         EXPECT_EQ(worker.calls->mirrors(), 0U);
     }
