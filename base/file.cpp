@@ -138,12 +138,14 @@ Result<void> replace_file(const std::filesystem::path& path, std::string_view co
     return replace_atomically(target, content, 0600, exists ? &status : nullptr, {});
 }
 
+bool is_open_secret(unsigned mode) { return (mode & (S_IRWXO | S_IWGRP | S_IXGRP)) != 0; }
+
 Result<std::string> read_secret_file(const std::filesystem::path& path) {
     struct stat status {};
     if (::stat(path.c_str(), &status) != 0) return errno_error("read", path);
-    if ((status.st_mode & 077) != 0) {
+    if (is_open_secret(status.st_mode)) {
         return invalid(fmt::format(
-            "{} can be read by others than its owner (mode {:04o}): run chmod 600 {}",
+            "{} is open to others than its owner and group (mode {:04o}): run chmod 600 {}, or 440",
             path.string(),
             static_cast<unsigned>(status.st_mode & 07777),
             path.string()

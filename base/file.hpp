@@ -36,8 +36,13 @@ inline constexpr std::string_view kTemporarySuffix = ".tmp";
 // is a symbolic link, what it leads to is replaced. Refused when the owner cannot be kept.
 Result<void> replace_file(const std::filesystem::path& path, std::string_view content);
 
-// A token file's content without surrounding white space; refuses one that is empty, or that group or others
-// may read (says the chmod that mends it).
+// Whether a file of this mode is open to those who have no business with a secret: others in any way, or the group by more
+// than reading. A group that reads is how systemd (LoadCredential=, an ACL shows as group) and Kubernetes (a secret with
+// fsGroup) hand one over.
+bool is_open_secret(unsigned mode);
+
+// A token file's content without surrounding white space; refuses one that is empty, or open (is_open_secret; says the
+// chmod that mends it).
 Result<std::string> read_secret_file(const std::filesystem::path& path);
 
 // `count` random bytes of OpenSSL's generator.

@@ -21,13 +21,13 @@ Error refused(const std::string& from, const std::string& why) {
     ));
 }
 
-// A secret that group or others may read is none. Says the chmod that mends it.
+// A secret that others may read is none. Says the chmod that mends it.
 Result<void> check_mode(const std::filesystem::path& file) {
     struct stat status {};
     if (::stat(file.c_str(), &status) != 0) return {};  // reading it will tell
-    if ((status.st_mode & 077) == 0) return {};
+    if (!is_open_secret(status.st_mode)) return {};
     return invalid(fmt::format(
-        "{} holds the keys of every secret here and can be read by others than its owner (mode {:04o}): run "
+        "{} holds the keys of every secret here and is open to others than its owner and group (mode {:04o}): run "
         "chmod 400 {}; if somebody may have read it, `balancerctl keys rotate` and change the secrets themselves",
         file.string(),
         static_cast<unsigned>(status.st_mode & 07777),

@@ -54,12 +54,20 @@ TEST_F(File, AReplacedFileKeepsItsModeAndItsLink) {
 
 TEST_F(File, ASecretThatOthersCanReadIsRefusedWithTheMend) {
     std::filesystem::path path = folder_ / "token";
-    ASSERT_TRUE(write_file_atomically(path, " value \n", 0640));
-    Result<std::string> secret = read_secret_file(path);
-    ASSERT_FALSE(secret);
-    EXPECT_NE(secret.error().text().find("chmod 600"), std::string::npos);
-    std::filesystem::permissions(path, std::filesystem::perms::owner_read);
-    EXPECT_EQ(*read_secret_file(path), "value");
+    ASSERT_TRUE(write_file_atomically(path, " value \n", 0600));
+    for (unsigned mode : {0644U, 0604U, 0602U, 0660U, 0620U, 0601U, 0666U}) {
+        std::filesystem::permissions(path, std::filesystem::perms(mode));
+        Result<std::string> secret = read_secret_file(path);
+        ASSERT_FALSE(secret) << std::oct << mode;
+        EXPECT_NE(secret.error().text().find("chmod 600"), std::string::npos);
+    }
+    // 0440: a Kubernetes secret with fsGroup, and a credential of systemd, whose ACL shows as the group's.
+    for (unsigned mode : {0400U, 0600U, 0440U, 0640U}) {
+        std::filesystem::permissions(path, std::filesystem::perms(mode));
+        Result<std::string> secret = read_secret_file(path);
+        ASSERT_TRUE(secret) << std::oct << mode;
+        EXPECT_EQ(*secret, "value");
+    }
     ASSERT_TRUE(write_file_atomically(path, " \n", 0600));
     EXPECT_FALSE(read_secret_file(path));
 }
