@@ -188,6 +188,11 @@ Result<void> compile_settings(const v1::Settings& in, Settings& out) {
     out.log_bodies = in.log().log_bodies();
     out.listen_host = in.listen_host();
     out.listen_port = static_cast<std::uint16_t>(in.listen_port());
+    for (const std::string& text : in.trusted_proxies()) {
+        Result<AddressBlock> block = AddressBlock::parse(text);
+        if (!block) return field_error("settings.trusted_proxies", block.error().text());
+        out.trusted_proxies.push_back(*block);
+    }
     out.app_name = in.app_name();
     out.app_version = in.app_version();
     out.simulate_delay = in.testing().simulate_delay();

@@ -21,6 +21,7 @@
 #include "model/capabilities.hpp"
 #include "model/glob.hpp"
 #include "model/health.hpp"
+#include "model/ip_address.hpp"
 #include "model/provider_slots.hpp"
 #include "model/url.hpp"
 
@@ -164,6 +165,7 @@ struct Settings {
 
     std::string listen_host = "127.0.0.1";
     std::uint16_t listen_port = 9090;
+    std::vector<AddressBlock> trusted_proxies;  // peers that are believed whom they ask for
     std::string app_name;
     std::string app_version;
 

@@ -6,9 +6,13 @@
 #include <boost/asio/ip/address.hpp>
 
 #include "controlplane/config/oauth.hpp"
+#include "model/ip_address.hpp"
 
 namespace balancer::controlplane {
 namespace {
+
+// Each request of one of them is held against all.
+constexpr std::size_t kTrustedProxiesMax = 256;
 
 YamlValue empty_map(Position at, std::string path) {
     return YamlValue{YAML::Node(YAML::NodeType::Map), at, std::move(path)};
@@ -197,6 +201,32 @@ void read_listen(MapReader& reader, v1::Settings& settings, ParseContext& contex
     );
 }
 
+// Peers that are believed whom they ask for.
+void read_trusted_proxies(MapReader& reader, v1::Settings& settings, ParseContext& context) {
+    const YamlValue* list = reader.find("trusted_proxies");
+    if (list == nullptr) return;
+    for (const YamlValue& item : as_list(*list, context.problems)) {
+        std::optional<std::string> text = as_text(item, context.problems);
+        if (!text) continue;
+        Result<AddressBlock> block = AddressBlock::parse(*text);
+        if (!block) {
+            context.problems.add(item.at, item.path, block.error().text());
+            continue;
+        }
+        if (block->is_all()) {
+            context.notices.push_back(fmt::format(
+                "{} trusts everybody: any client may say which address it comes from", item.path
+            ));
+        }
+        settings.add_trusted_proxies(*std::move(text));
+    }
+    if (static_cast<std::size_t>(settings.trusted_proxies_size()) > kTrustedProxiesMax) {
+        context.problems.add(
+            list->at, list->path, fmt::format("more than {} entries", kTrustedProxiesMax), "write blocks, such as 10.0.0.0/8"
+        );
+    }
+}
+
 void read_testing(const YamlValue& value, v1::Testing& testing, ParseContext& context) {
     MapReader reader(value, context.problems);
     testing.set_simulate_delay(reader.boolean("simulate_delay", false));
@@ -254,6 +284,7 @@ ParsedSettings read_settings(const YamlValue& value, ParseContext& context) {
     *settings.mutable_auth() = read_client_auth(reader, context);
     read_log(reader, *settings.mutable_log(), context);
     read_listen(reader, settings, context);
+    read_trusted_proxies(reader, settings, context);
     settings.set_app_name(reader.text("app_name", "Claude Code Provider Balancer"));
     settings.set_app_version(reader.text("app_version", BALANCER_VERSION));
     read_testing(map_under(reader, "testing"), *settings.mutable_testing(), context);

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/net.hpp"
+#include "dataplane/wire/forwarded.hpp"
 
 namespace balancer::dataplane {
 namespace {
@@ -63,7 +64,9 @@ Exchange::Exchange(
       silence_(worker.sweep, [this] { on_silence(); }) {
     record_.request_id = make_request_id(worker);
     record_.at = unix_now();
-    record_.remote = client.remote();
+    record_.remote = snapshot_ && !snapshot_->settings.trusted_proxies.empty()
+                         ? wire::client_address(client.remote(), head.fields, snapshot_->settings.trusted_proxies)
+                         : client.remote();
     record_.method = head.method;
     record_.path = head.path;
     record_.operation = name_of(operation_);

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "dataplane/wire/beta_headers.hpp"
+#include "dataplane/wire/forwarded.hpp"
 
 namespace balancer::wire {
 namespace {
@@ -44,6 +45,7 @@ bool needs_oauth_beta(const Provider& provider) {
 
 bool passes(const HeaderField& field, const UpstreamRequest& request) {
     if (is_ours(field.name) || is_hop_by_hop(field.name, request.client.fields)) return false;
+    if (tells_of_client(field.name)) return false;
     if (overridden(field.name, request.provider)) return false;
     if (!is_credential(field.name)) return true;
     if (request.provider.auth_type != AuthType::kPassthrough) return false;

@@ -360,5 +360,32 @@ TEST_F(Forwarding, AnAnswerWithoutABodyArrivesWithoutOne) {
     }
 }
 
+// Headers in which a client tells of itself what it likes.
+constexpr const char* kLies =
+    "X-Forwarded-For: 203.0.113.9, 198.51.100.7\r\nX-Forwarded-Proto: gopher\r\nX-Real-IP: 203.0.113.9\r\n"
+    "Forwarded: for=203.0.113.9\r\nVia: 1.1 inner.example\r\n";
+
+void expect_no_lies(const RecordedRequest& request) {
+    for (const char* name : {"x-forwarded-for", "x-forwarded-proto", "x-real-ip", "forwarded", "via"}) {
+        EXPECT_FALSE(request.has_header(name)) << name;
+    }
+}
+
+TEST_F(Forwarding, WhatAClientSaysOfItsAddressIsNotBelievedAndGoesNoFurther) {
+    RawResponse answer = send(post_request(kLies, small_body()));
+    EXPECT_EQ(answer.status, 200u);
+    expect_no_lies(last());
+    std::string remote = access_record(fleet_, answer.header("x-balancer-request-id")).value("remote", "");
+    EXPECT_TRUE(remote.starts_with("127.0.0.1:")) << remote;
+}
+
+TEST_F(Forwarding, ATrustedProxyIsBelievedWhomItAsksFor) {
+    Fleet fleet(to_yaml({{{"main", provider_.base_url()}}, kRoutes, "  trusted_proxies: [127.0.0.0/8]\n"}));
+    RawResponse answer = exchange_raw(fleet.port(), post_request(kLies, small_body()));
+    EXPECT_EQ(answer.status, 200u);
+    expect_no_lies(last());
+    EXPECT_EQ(access_record(fleet, answer.header("x-balancer-request-id")).value("remote", ""), "198.51.100.7");
+}
+
 }  // namespace
 }  // namespace balancer::tests

@@ -43,6 +43,8 @@ TEST(UpstreamHead, PassesOpenListsAndDropsWhatIsTheConnectionsOrACredential) {
         "anthropic-version: 2026-10-21\r\nanthropic-beta: a,b\r\nX-New-Thing: 1\r\nx-api-key: client\r\n"
         "Authorization: Bearer client\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\nTE: trailers\r\n"
         "Accept-Encoding: gzip, br\r\nExpect: 100-continue\r\nContent-Length: 7\r\nProxy-Authorization: x\r\n"
+        "X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Host: h\r\nForwarded: for=203.0.113.9\r\nX-Real-IP: 203.0.113.9\r\n"
+        "Via: 1.1 inner.example\r\n"
     );
     EXPECT_EQ(
         out,
