@@ -16,6 +16,7 @@
 #include <thread>
 
 #include "base/management_http.hpp"
+#include "base/supervisor.hpp"
 #include "controlplane/config/watch.hpp"
 #include "controlplane/control_plane.hpp"
 #include "controlplane/http/management.hpp"
@@ -221,6 +222,7 @@ std::variant<Addresses, StartFailure> Server::start() {
         "gRPC for data planes and balancerctl, HTTP for /metrics, /healthz and /readyz",
         {{"grpc", addresses.grpc}, {"http", addresses.http}}
     );
+    tell_supervisor("READY=1\nSTATUS=serving");
     if (!parse_endpoint(addresses.grpc)->address().is_loopback()) {
         log_.emit(
             LogLevel::kWarning,
@@ -236,6 +238,7 @@ std::variant<Addresses, StartFailure> Server::start() {
 
 void Server::wait_for_signal() {
     parts_->stop_wanted.acquire();
+    tell_supervisor("STOPPING=1");
     log_.emit(LogLevel::kInfo, LogEvent::kStopping, "a signal asked for it");
 }
 
