@@ -1,6 +1,8 @@
 #include "base/management_http.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/socket.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -8,6 +10,7 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
+#include <cerrno>
 #include <charconv>
 #include <unordered_set>
 
@@ -120,10 +123,45 @@ Result<std::string> ManagementHttp::listen(std::string_view address) {
     return to_string(acceptor.local_endpoint());
 }
 
+Result<std::string> ManagementHttp::adopt(UniqueFd listener) {
+    Result<tcp::acceptor> adopted = acceptor_of(state_->context, std::move(listener));
+    if (!adopted) return adopted.error();
+    state_->acceptor = *std::move(adopted);
+    net::co_spawn(state_->context, State::accept_loop(state_), net::detached);
+    return to_string(state_->acceptor.local_endpoint());
+}
+
+UniqueFd ManagementHttp::share() const { return copy_of(state_->acceptor); }
+
 void ManagementHttp::stop() {
     ErrorCode ignored;
-    state_->acceptor.close(ignored);
+    close_here(state_->acceptor);
     for (beast::tcp_stream* stream : state_->open) stream->socket().close(ignored);
+}
+
+UniqueFd copy_of(tcp::acceptor& acceptor) {
+    return UniqueFd(::fcntl(acceptor.native_handle(), F_DUPFD_CLOEXEC, 0));
+}
+
+Result<tcp::acceptor> acceptor_of(net::io_context& context, UniqueFd listener) {
+    tcp::acceptor acceptor(context);
+    sockaddr_storage bound{};
+    socklen_t size = sizeof bound;
+    ErrorCode ec;
+    if (::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&bound), &size) != 0) {
+        ec = ErrorCode(errno, boost::system::system_category());
+    } else {
+        acceptor.assign(bound.ss_family == AF_INET6 ? tcp::v6() : tcp::v4(), listener.get(), ec);
+    }
+    if (ec) return Error{ec, fmt::format("cannot take over a listener: {}", ec.message())};
+    listener.release();
+    return acceptor;
+}
+
+void close_here(tcp::acceptor& acceptor) {
+    if (!acceptor.is_open()) return;
+    ErrorCode ignored;
+    UniqueFd closed(acceptor.release(ignored));
 }
 
 Result<tcp::endpoint> parse_endpoint(std::string_view address) {

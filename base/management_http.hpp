@@ -10,6 +10,7 @@
 
 #include "base/log.hpp"
 #include "base/result.hpp"
+#include "base/unique_fd.hpp"
 
 namespace balancer {
 
@@ -37,6 +38,12 @@ class ManagementHttp {
     // `address` is HOST:PORT or [V6]:PORT; port 0 takes a free one. Returns the bound address.
     Result<std::string> listen(std::string_view address);
 
+    // The same on a listening socket that another process has left. Returns its address.
+    Result<std::string> adopt(UniqueFd listener);
+
+    // A copy of the listening socket, for another process: what is queued there is then served by either. After listen().
+    UniqueFd share() const;
+
     // Stops accepting and closes every connection.
     void stop();
 
@@ -47,6 +54,16 @@ class ManagementHttp {
 
 // Splits HOST:PORT or [V6]:PORT and makes an endpoint of it. HOST must be an address or `localhost`.
 Result<boost::asio::ip::tcp::endpoint> parse_endpoint(std::string_view address);
+
+// A copy of a listening socket, to be handed on; none: there is no descriptor left.
+UniqueFd copy_of(boost::asio::ip::tcp::acceptor& acceptor);
+
+// The acceptor of a listening socket that was handed on.
+Result<boost::asio::ip::tcp::acceptor> acceptor_of(boost::asio::io_context& context, UniqueFd listener);
+
+// Closes it here, whoever else has the socket: closed as usual, one that others have would go on telling this process of
+// their clients.
+void close_here(boost::asio::ip::tcp::acceptor& acceptor);
 
 // HOST:PORT, with brackets around a v6 address.
 std::string to_string(const boost::asio::ip::tcp::endpoint& endpoint);

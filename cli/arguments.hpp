@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <string>
 
 #include "cli/request.hpp"
 
@@ -25,8 +26,10 @@ inline CLI::App* add_command(
 void add_reason(CLI::App& command, Request& request);
 void add_dry_run(CLI::App& command, Request& request);
 
-// --reason and --wait.
-void add_reason_and_wait(CLI::App& command, Request& request);
+// --reason and --wait; `awaited`: what the latter waits for.
+void add_reason_and_wait(
+    CLI::App& command, Request& request, const std::string& awaited = "every connected data plane has it"
+);
 
 // Those, and --dry-run and --if-revision.
 void add_change_flags(CLI::App& command, Request& request);

@@ -155,14 +155,14 @@ void add_dry_run(CLI::App& command, Request& request) {
     command.add_flag("--dry-run", request.change.dry_run, "Show what would change, change nothing");
 }
 
-void add_reason_and_wait(CLI::App& command, Request& request) {
+void add_reason_and_wait(CLI::App& command, Request& request, const std::string& awaited) {
     add_reason(command, request);
     // A flag, so that no word behind it is taken for the seconds; without them it reads "true".
     command
         .add_flag(
             "--wait",
             request.change.wait_s,
-            "Wait until every connected data plane has it; without SECONDS: for 30 s"
+            "Wait until " + awaited + "; without SECONDS: for 30 s"
         )
         ->check([](const std::string& text) {
             return wait_time(text) ? std::string() : text + " is not a number of seconds up to a day";

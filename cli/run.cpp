@@ -78,7 +78,7 @@ int run(
     add_providers(app, request);
     add_routes(app, request);
     CLI::App* planes =
-        app.add_subcommand("dataplanes", "See the data planes")->require_subcommand(1);
+        app.add_subcommand("dataplanes", "See the data planes, and end them")->require_subcommand(1);
     add_command(*planes, "list", "Connected now or in the last hour", request, list_data_planes);
     CLI::App* get = add_command(
         *planes,
@@ -88,6 +88,15 @@ int run(
         [&request](Session& session) { return get_data_plane(session, request.name); }
     );
     get->add_option("NAME", request.name, "The data plane's id")->required()->type_name("");
+    CLI::App* drain = add_command(
+        *planes,
+        "drain",
+        "Send it nothing new, let what runs end, and end it",
+        request,
+        [&request](Session& session) { return drain_data_plane(session, request.name, request.change); }
+    );
+    drain->add_option("NAME", request.name, "The data plane's id")->required()->type_name("");
+    add_reason_and_wait(*drain, request, "it has ended");
     CLI::App* why = add_command(
         app,
         "explain",

@@ -97,6 +97,9 @@ class ControlPlane {
     using TestDone = std::function<void(Result<v1::TestProviderResponse>)>;
     void test_provider(const v1::TestProviderRequest& request, TestDone done);
 
+    // Tells one to end, its streams first (control_plane_explain.cpp).
+    Result<v1::DrainDataPlaneResponse> drain_data_plane(const v1::DrainDataPlaneRequest& request);
+
     // Asks the data planes what became of one request; `done` is called once, on the loop, within two
     // seconds or so.
     using ExplainDone = std::function<void(Result<v1::ExplainRequestResponse>)>;

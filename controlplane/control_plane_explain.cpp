@@ -1,4 +1,4 @@
-// `balancerctl explain` and `requests`: what became of one request, and what is under way.
+// What data planes are asked and told for a person: what became of one request, what is under way, to drain.
 #include <algorithm>
 
 #include "controlplane/control_plane.hpp"
@@ -16,6 +16,16 @@ bool is_request_id(std::string_view text) {
 }
 
 }  // namespace
+
+Result<v1::DrainDataPlaneResponse> ControlPlane::drain_data_plane(const v1::DrainDataPlaneRequest& request) {
+    Result<v1::ListDataPlanesResponse> known = list_data_planes(request.name());
+    if (!known) return known.error();
+    Result<v1::DataPlaneView> told = publisher_.registry().drain(request.name(), request.context().reason());
+    if (!told) return told.error();
+    v1::DrainDataPlaneResponse response;
+    *response.mutable_data_plane() = *std::move(told);
+    return response;
+}
 
 void ControlPlane::explain_request(const v1::ExplainRequestRequest& request, ExplainDone done) {
     if (!is_request_id(request.request_id())) {

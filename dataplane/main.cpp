@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <csignal>
 #include <filesystem>
 #include <iostream>
@@ -13,15 +12,16 @@
 #include "base/file.hpp"
 #include "base/log.hpp"
 #include "base/process_shield.hpp"
+#include "dataplane/life.hpp"
 #include "dataplane/server.hpp"
+#include "dataplane/succession.hpp"
 #include "model/protocol.hpp"
 
 namespace {
 
 using balancer::LogEvent;
 using balancer::LogLevel;
-
-constexpr balancer::Milliseconds kDrainGrace{30'000};
+using balancer::dataplane::Predecessor;
 
 // The host's name, as far as an id takes it.
 std::string default_id() {
@@ -46,8 +46,11 @@ std::string check_address(const std::string& address) {
     return fmt::format("'{}' is not HOST:PORT, such as 127.0.0.1:9091", address);
 }
 
+constexpr double kDrainSecondsMax = 86'400;
+
 struct Flags {
     balancer::dataplane::ServerOptions server;
+    balancer::dataplane::LifeOptions life;
     std::string token_file;
     bool debuggable = false;
 };
@@ -76,6 +79,24 @@ int parse_flags(int argc, char** argv, Flags& flags) {
     app.add_option("--id", server.control.id, "the replica's name")
         ->check(check_id, "ID")
         ->capture_default_str();
+    auto seconds = [&app](const char* name, balancer::Milliseconds& value, const char* help) {
+        app.add_option_function<double>(
+               name,
+               [&value](double given) { value = balancer::Milliseconds(static_cast<std::int64_t>(given * 1000)); },
+               help
+        )
+            ->check(CLI::Range(0.0, kDrainSecondsMax))
+            ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
+            ->type_name("SECONDS")
+            ->default_str(fmt::format("{}", value.count() / 1000));
+    };
+    seconds("--drain-grace", flags.life.drain_grace, "SIGTERM: unready for so long, and clients are let in as before");
+    seconds("--drain-deadline", flags.life.drain_deadline, "then: for answers under way");
+    seconds(
+        "--handover-deadline",
+        flags.life.handover_deadline,
+        "SIGUSR2: for answers under way, when another process has taken this one's place"
+    );
     app.add_flag(
         "--debuggable",
         flags.debuggable,
@@ -84,7 +105,8 @@ int parse_flags(int argc, char** argv, Flags& flags) {
     app.footer(
         "Example:\n  balancer-dataplane --control-plane 127.0.0.1:9091 \\\n"
         "      --token-file /var/lib/balancer/dataplane.token --state-dir /var/lib/balancer/dp1 --id dp1\n"
-        "\nExit codes: 0 ended by SIGTERM or SIGINT, 1 could not start, 2 wrong flags."
+        "\nSIGTERM and SIGINT drain and end; SIGUSR2 starts the program anew on the same ports first.\n"
+        "Exit codes: 0 ended by a signal or an operator (balancerctl dataplanes drain), 1 could not start, 2 wrong flags."
     );
     try {
         app.parse(argc, argv);
@@ -104,6 +126,8 @@ int fail(const std::string& why) {
 
 int main(int argc, char** argv) {
     Flags flags;
+    balancer::Result<std::optional<Predecessor>> predecessor = Predecessor::from_environment();
+    if (!predecessor) return fail(predecessor.error().text());
     if (int code = parse_flags(argc, argv, flags); code != 0) return code - 1;
     const bool shielded = flags.debuggable || balancer::shield_process();
     auto& control = flags.server.control;
@@ -134,7 +158,13 @@ int main(int argc, char** argv) {
             "The system did not let this process be kept out of core files and debuggers: its secrets may get there."
         );
     }
-    balancer::dataplane::Server server(flags.server, log);
+    flags.life.command.assign(argv, argv + argc);
+    balancer::dataplane::Life life(flags.life, log);
+    flags.server.on_drain = [&life](std::string reason) { life.drain_wanted(std::move(reason)); };
+    if (*predecessor) flags.server.inherited = std::move((*predecessor)->listeners);
+    const std::string id = control.id;
+    const unsigned workers = flags.server.workers;
+    balancer::dataplane::Server server(std::move(flags.server), log);
     balancer::Result<void> started = server.start();
     if (!started) {
         server.stop(balancer::Milliseconds(0));
@@ -144,20 +174,14 @@ int main(int argc, char** argv) {
         LogLevel::kInfo,
         LogEvent::kStarted,
         "The data plane is up.",
-        {{"version", BALANCER_VERSION}, {"id", control.id}, {"workers", flags.server.workers}, {"descriptors", descriptors}}
+        {{"version", BALANCER_VERSION}, {"id", id}, {"workers", workers}, {"descriptors", descriptors}}
     );
-    // Signals have a context of their own: the management port goes on answering while the workers drain.
-    boost::asio::io_context signals_context(1);
-    boost::asio::signal_set signals(signals_context, SIGTERM, SIGINT);
+    // The life has a context of its own: the management port goes on answering while the workers drain.
     std::thread pages([&server] {
         auto work = boost::asio::make_work_guard(server.context());
         server.context().run();
     });
-    signals.async_wait([](const boost::system::error_code&, int) {});
-    signals_context.run();
-    signals.clear();  // a second signal ends the process at once
-    log.emit(LogLevel::kInfo, LogEvent::kStopping, "Draining: no new connections, running answers go on.");
-    server.stop(kDrainGrace);
+    life.run(server, *std::move(predecessor));
     server.context().stop();
     pages.join();
     return 0;

@@ -4,6 +4,7 @@
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
+#include <future>
 
 #include "base/file.hpp"
 #include "base/net.hpp"
@@ -64,6 +65,8 @@ Server::Server(ServerOptions options, Log& log)
     callbacks.in_flight = [this] { return in_flight(); };
     callbacks.in_flight_at = [this] { return in_flight_at(); };
     callbacks.ready = [this] { return ready(); };
+    callbacks.draining = [this] { return process_.draining || makes_room_; };
+    callbacks.on_drain = options_.on_drain;
     callbacks.find_request = [this](std::string id, std::function<void(RequestsFound)> done) {
         ask_workers([&id](Worker& worker, FoundDone part) { worker.find_request(id, std::move(part)); }, std::move(done));
     };
@@ -90,7 +93,8 @@ Server::Server(ServerOptions options, Log& log)
 Server::~Server() = default;
 
 Result<void> Server::start() {
-    Result<std::string> admin = management_->listen(options_.admin);
+    Result<std::string> admin = options_.inherited.admin ? management_->adopt(std::move(options_.inherited.admin))
+                                                         : management_->listen(options_.admin);
     if (!admin) return admin.error();
     admin_address_ = *admin;
     counting_.start();
@@ -105,9 +109,40 @@ Result<void> Server::start() {
     return {};
 }
 
-void Server::stop(Milliseconds grace) {
-    process_.draining = true;
-    SteadyTime until = steady_now() + grace;
+void Server::begin_drain() {
+    if (process_.draining.exchange(true)) return;
+    for (auto& worker : workers_) worker->drain();
+    control_->tell_state();
+}
+
+void Server::hurry(Milliseconds deadline) {
+    for (auto& worker : workers_) worker->cut_by(steady_now() + deadline);
+}
+
+void Server::make_room(bool yes) {
+    makes_room_ = yes;
+    control_->make_room(yes);
+    control_->tell_state();
+}
+
+void Server::leave_management() {
+    net::post(context_, [this] { management_->stop(); });
+}
+
+Listeners Server::share_listeners() {
+    Listeners shared;
+    shared.admin = management_->share();
+    for (auto& worker : workers_) {
+        auto copies = std::make_shared<std::promise<std::vector<UniqueFd>>>();
+        worker->share_listeners([copies](std::vector<UniqueFd> some) { copies->set_value(std::move(some)); });
+        for (UniqueFd& copy : copies->get_future().get()) shared.clients.push_back(std::move(copy));
+    }
+    return shared;
+}
+
+void Server::stop(Milliseconds deadline) {
+    begin_drain();
+    SteadyTime until = steady_now() + deadline;
     // The first keeps the model lists: as long as another serves requests it may be asked, though it has none itself.
     auto home = net::make_work_guard(workers_.front()->context());
     for (auto& worker : workers_) worker->stop(until);
@@ -145,12 +180,14 @@ void Server::ask_workers(const std::function<void(Worker&, FoundDone)>& ask, Fou
 Result<std::string> Server::listen(const std::string& address) {
     Result<tcp::endpoint> endpoint = parse_endpoint(address);
     if (!endpoint) return endpoint.error();
-    std::vector<tcp::acceptor> acceptors;
-    for (auto& worker : workers_) {
-        Result<tcp::acceptor> acceptor = open_acceptor(worker->context(), *endpoint);
+    std::vector<std::vector<tcp::acceptor>> acceptors = inherit(*endpoint);
+    if (!acceptors.front().empty()) *endpoint = acceptors.front().front().local_endpoint();
+    for (std::size_t i = 0; i < workers_.size(); ++i) {
+        if (!acceptors[i].empty()) continue;
+        Result<tcp::acceptor> acceptor = open_acceptor(workers_[i]->context(), *endpoint);
         if (!acceptor) return acceptor.error();
         *endpoint = acceptor->local_endpoint();
-        acceptors.push_back(*std::move(acceptor));
+        acceptors[i].push_back(*std::move(acceptor));
     }
     for (std::size_t i = 0; i < workers_.size(); ++i) workers_[i]->listen(std::move(acceptors[i]));
     std::string bound = to_string(*endpoint);
@@ -167,6 +204,23 @@ Result<std::string> Server::listen(const std::string& address) {
     listen_address_ = bound;
     listen_problem_.clear();
     return bound;
+}
+
+// What another process has left for each worker, if it is on this address (port 0: on any of it). As many listeners as were
+// left must be served: clients queue at each of them.
+std::vector<std::vector<tcp::acceptor>> Server::inherit(const tcp::endpoint& wanted) {
+    std::vector<std::vector<tcp::acceptor>> acceptors(workers_.size());
+    std::vector<UniqueFd> left = std::exchange(options_.inherited.clients, {});
+    for (std::size_t i = 0; i < left.size(); ++i) {
+        const std::size_t worker = i % workers_.size();
+        Result<tcp::acceptor> acceptor = acceptor_of(workers_[worker]->context(), std::move(left[i]));
+        if (!acceptor) continue;
+        ErrorCode ignored;
+        tcp::endpoint bound = acceptor->local_endpoint(ignored);
+        bool fits = bound.address() == wanted.address() && (wanted.port() == 0 || bound.port() == wanted.port());
+        if (fits) acceptors[worker].push_back(*std::move(acceptor));
+    }
+    return acceptors;
 }
 
 // On context_'s thread. A port that is taken may be free a moment later: until then it is tried each second.
@@ -331,7 +385,14 @@ ManagementResponse Server::answer(const ManagementRequest& request) {
             200,
             "text/plain; version=0.0.4; charset=utf-8",
             expose(Exposition{
-                metrics, names, control_->status(), process_.id, ready(), started_, workers_.front()->model_lists()
+                metrics,
+                names,
+                control_->status(),
+                process_.id,
+                ready(),
+                started_,
+                workers_.front()->model_lists(),
+                process_.draining,
             }),
         };
     }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 
+#include "base/management_http.hpp"
 #include "base/net.hpp"
 #include "dataplane/downstream/connection.hpp"
 #include "dataplane/exchange/exchange.hpp"
@@ -48,13 +49,22 @@ void Worker::join() {
     if (thread_.joinable()) thread_.join();
 }
 
-void Worker::listen(tcp::acceptor acceptor) {
-    auto shared = std::make_shared<tcp::acceptor>(std::move(acceptor));
-    net::post(context_, [this, shared] {
+void Worker::listen(std::vector<tcp::acceptor> acceptors) {
+    std::vector<std::shared_ptr<tcp::acceptor>> shared;
+    for (tcp::acceptor& one : acceptors) shared.push_back(std::make_shared<tcp::acceptor>(std::move(one)));
+    net::post(context_, [this, shared = std::move(shared)] {
         if (stopping_) return;
         stop_accepting();
-        acceptor_ = shared;
-        state_.tasks.spawn(accept_loop(shared));
+        acceptors_ = shared;
+        for (const auto& acceptor : acceptors_) state_.tasks.spawn(accept_loop(acceptor));
+    });
+}
+
+void Worker::share_listeners(std::function<void(std::vector<UniqueFd>)> done) {
+    net::post(context_, [this, done = std::move(done)] {
+        std::vector<UniqueFd> copies;
+        for (const auto& acceptor : acceptors_) copies.push_back(copy_of(*acceptor));
+        done(std::move(copies));
     });
 }
 
@@ -132,6 +142,16 @@ void Worker::list_models(ModelCall call, ModelDone done) {
     });
 }
 
+void Worker::drain() {
+    net::post(context_, [this] { state_.draining = true; });
+}
+
+void Worker::cut_by(SteadyTime until) {
+    net::post(context_, [this, until] {
+        if (stopping_) cut_at_ = std::min(cut_at_, until);
+    });
+}
+
 void Worker::stop(SteadyTime until) {
     net::post(context_, [this, until] {
         stopping_ = true;
@@ -205,16 +225,17 @@ void Worker::admit(tcp::socket socket) {
 
 // The kernel has let clients in that nobody has accepted yet; a listener that is closed before would reset them.
 void Worker::stop_accepting() {
-    if (!acceptor_) return;
-    ErrorCode ec;
-    acceptor_->non_blocking(true, ec);
-    while (!ec) {
-        tcp::socket socket(context_);
-        acceptor_->accept(socket, ec);
-        if (!ec) admit(std::move(socket));
+    for (const auto& acceptor : acceptors_) {
+        ErrorCode ec;
+        acceptor->non_blocking(true, ec);
+        while (!ec) {
+            tcp::socket socket(context_);
+            acceptor->accept(socket, ec);
+            if (!ec) admit(std::move(socket));
+        }
+        close_here(*acceptor);
     }
-    acceptor_->close(ec);
-    acceptor_.reset();
+    acceptors_.clear();
 }
 
 // Whatever ends the coroutine: nobody may find a connection that is gone.

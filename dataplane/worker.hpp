@@ -9,7 +9,9 @@
 #include <string>
 #include <thread>
 #include <unordered_set>
+#include <vector>
 
+#include "base/unique_fd.hpp"
 #include "dataplane/models/model_lists.hpp"
 #include "dataplane/process_state.hpp"
 #include "dataplane/worker_state.hpp"
@@ -26,7 +28,9 @@ class Worker {
 
     void start();
 
-    void listen(boost::asio::ip::tcp::acceptor acceptor);  // takes the place of the one before
+    void listen(std::vector<boost::asio::ip::tcp::acceptor> acceptors);  // take the place of those before
+    // Copies of what it listens on, for another process; `done` runs on the worker's thread.
+    void share_listeners(std::function<void(std::vector<UniqueFd>)> done);
     void publish(std::shared_ptr<const Snapshot> snapshot);
     void publish(std::shared_ptr<const HealthView> health);
     void log_access_to(std::string path);
@@ -40,9 +44,14 @@ class Worker {
     // The same of the oldest requests that are under way, without their candidates.
     void list_requests(std::function<void(RequestsFound)> done);
 
+    // Goes on as before, but that each answer says that its connection ends with it.
+    void drain();
+
     // Accepts what is queued and then no more, ends idle connections, lets running exchanges end; those left at `until` end with an
     // error. The thread ends then.
     void stop(SteadyTime until);
+    // After stop(): those left at `until`, if that is sooner, end with an error.
+    void cut_by(SteadyTime until);
     void join();
 
     boost::asio::io_context& context() { return context_; }
@@ -65,7 +74,7 @@ class Worker {
     boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
     WorkerState state_;
     ModelLists models_;
-    std::shared_ptr<boost::asio::ip::tcp::acceptor> acceptor_;
+    std::vector<std::shared_ptr<boost::asio::ip::tcp::acceptor>> acceptors_;
     std::unordered_set<Connection*> connections_;
     SteadyTime next_tidy_;
     SteadyTime idle_close_at_ = SweepEntry::kNever;

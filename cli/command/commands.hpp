@@ -53,6 +53,8 @@ int remove_route(Session& session, const TargetFlags& target, const ChangeFlags&
 
 int list_data_planes(Session& session);
 int get_data_plane(Session& session, const std::string& name);
+// kFailed when it shall wait, and the data plane has not ended in that time.
+int drain_data_plane(Session& session, const std::string& name, const ChangeFlags& flags);
 
 // kFailed when nobody knows the request; kDegraded when some data planes could not be asked.
 int explain(Session& session, const std::string& request_id);

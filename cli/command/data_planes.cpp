@@ -1,8 +1,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <thread>
 
+#include "cli/command/change.hpp"
 #include "cli/command/commands.hpp"
+#include "cli/command/wait.hpp"
 #include "cli/document.hpp"
 #include "cli/table.hpp"
 #include "cli/words.hpp"
@@ -12,9 +15,16 @@ namespace {
 
 Cell state_words(const v1::DataPlaneView& view) {
     if (!view.connected()) return Cell("gone", Tone::kBad);
+    if (view.draining()) return Cell("draining", Tone::kWarn);
     if (!view.in_sync()) return Cell("behind", Tone::kWarn);
     if (view.suspect()) return Cell("suspect", Tone::kBad);
     return view.ready() ? Cell("in sync", Tone::kGood) : Cell("in sync, not ready", Tone::kWarn);
+}
+
+// An earlier process of the same id may still serve what it had.
+std::string in_flight_words(const v1::DataPlaneView& view) {
+    if (view.draining_in_flight() == 0) return std::to_string(view.in_flight());
+    return fmt::format("{}, {} draining", view.in_flight(), view.draining_in_flight());
 }
 
 void print_table(Session& session, const v1::ListDataPlanesResponse& answer) {
@@ -32,7 +42,7 @@ void print_table(Session& session, const v1::ListDataPlanesResponse& answer) {
              version_words(view.applied()),
              ago(view.connected_at_ms(), session.now),
              ago(view.last_heard_ms(), session.now),
-             std::to_string(view.in_flight()),
+             in_flight_words(view),
              view.build(),
              view.peer()}
         );
@@ -108,7 +118,7 @@ void print_one(Session& session, const v1::DataPlaneView& view, const v1::Versio
              : Cell(ago(view.last_nack_at_ms(), now) + ": " + view.last_nack(), Tone::kWarn)}
     );
     table.add({"ready", view.ready() ? Cell("yes", Tone::kGood) : Cell("no", Tone::kWarn)});
-    table.add({"in flight", std::to_string(view.in_flight())});
+    table.add({"in flight", in_flight_words(view)});
     table.add({"reports lost", std::to_string(view.signals_dropped())});
     table.add({"connected", ago(view.connected_at_ms(), now)});
     table.add({"heard", ago(view.last_heard_ms(), now)});
@@ -122,7 +132,44 @@ void print_one(Session& session, const v1::DataPlaneView& view, const v1::Versio
     table.print(session.out, session.color);
 }
 
+// Until this process of it has gone, or another has its id; false: it has not in this time.
+Result<bool> wait_until_gone(Session& session, const v1::DataPlaneView& told, Milliseconds limit) {
+    constexpr Milliseconds kPause{500};
+    const SteadyTime until = steady_now() + limit;
+    v1::ListDataPlanesRequest request;
+    request.set_name(told.dp_id());
+    for (;;) {
+        auto answer = session.client.call(&v1::Admin::Stub::ListDataPlanes, request);
+        if (!answer) return answer.error();
+        const v1::DataPlaneView& now = answer->data_planes(0);
+        const bool same = now.instance_id() == told.instance_id();
+        if ((same && !now.connected()) || (!same && now.draining_in_flight() == 0)) return true;
+        if (steady_now() >= until) return false;
+        std::this_thread::sleep_for(kPause);
+    }
+}
+
 }  // namespace
+
+int drain_data_plane(Session& session, const std::string& name, const ChangeFlags& flags) {
+    v1::DrainDataPlaneRequest request;
+    *request.mutable_context() = change_context(flags);
+    request.set_name(name);
+    auto answer = session.client.call(&v1::Admin::Stub::DrainDataPlane, request);
+    if (!answer) return report(session, answer.error());
+    const v1::DataPlaneView& told = answer->data_plane();
+    const bool table = session.format == Format::kTable;
+    if (table) {
+        session.out << fmt::format("'{}' drains, with {} in flight\n", printable(told.dp_id()), told.in_flight());
+    } else {
+        print_document(*answer, session.format, session.out);
+    }
+    if (flags.wait_s.empty()) return kDone;
+    Result<bool> gone = wait_until_gone(session, told, wait_time(flags.wait_s).value());
+    if (!gone) return report(session, gone.error());
+    if (table) session.out << (*gone ? "it has ended\n" : "it has not ended yet\n");
+    return *gone ? kDone : kFailed;
+}
 
 int get_data_plane(Session& session, const std::string& name) {
     v1::ListDataPlanesRequest request;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace balancer::controlplane {
@@ -49,28 +50,37 @@ void Publisher::Registry::received(Id id, const v1::SyncRequest& request) {
         greet(id, subscription, request.hello());
         return;
     }
-    Roster::Row& row = *roster_.find(subscription.dp_id());
-    row.view.set_last_heard_ms(unix_now());
+    if (!subscription.superseded) roster_.find(subscription.dp_id())->view.set_last_heard_ms(unix_now());
     if (request.has_ack() || request.has_nack()) {
         answered(id, subscription, request);
         return;
     }
-    // The version in a heartbeat is not believed: what counts has been acknowledged.
-    if (request.has_heartbeat()) {
-        *row.view.mutable_heard_version() = request.heartbeat().applied();
-        row.view.set_in_flight(request.heartbeat().in_flight());
-        *row.view.mutable_in_flight_at() = request.heartbeat().in_flight_at();
-        const bool was_ready = row.view.ready() || !row.heartbeat_seen;
-        if (was_ready != request.heartbeat().ready()) ++members_revision_;
-        row.view.set_ready(request.heartbeat().ready());
-        row.heartbeat_seen = true;
-    }
-    if (request.has_lookup_answer() && looked_up(subscription.dp_id(), request.lookup_answer())) {
+    if (request.has_heartbeat()) take_heartbeat(id, subscription, request.heartbeat());
+    if (request.has_lookup_answer() && looked_up(asked_as(subscription), request.lookup_answer())) {
         return;
     }
     if (!subscription.idle_talk(steady_now())) {
         end(id, v1::Goaway::OVERLOADED, Milliseconds(5'000), "it sends far more than it needs to");
     }
+}
+
+// The version in a heartbeat is not believed: what counts has been acknowledged.
+void Publisher::Registry::take_heartbeat(
+    Id id, const Subscription& subscription, const v1::Heartbeat& heartbeat
+) {
+    if (subscription.superseded) {
+        superseded_[id] = heartbeat;
+        return;
+    }
+    Roster::Row& row = *roster_.find(subscription.dp_id());
+    *row.view.mutable_heard_version() = heartbeat.applied();
+    row.view.set_in_flight(heartbeat.in_flight());
+    *row.view.mutable_in_flight_at() = heartbeat.in_flight_at();
+    row.view.set_draining(heartbeat.draining());
+    const bool was_ready = row.view.ready() || !row.heartbeat_seen;
+    if (was_ready != heartbeat.ready()) ++members_revision_;
+    row.view.set_ready(heartbeat.ready());
+    row.heartbeat_seen = true;
 }
 
 void Publisher::Registry::closed(Id id) {
@@ -82,14 +92,19 @@ void Publisher::Registry::closed(Id id) {
 
 bool Publisher::Registry::connected(std::string_view dp_id, std::string_view instance_id) const {
     const Roster::Row* row = roster_.find(dp_id);
-    return row != nullptr && row->subscription && row->view.instance_id() == instance_id;
+    if (row != nullptr && row->subscription && row->view.instance_id() == instance_id) return true;
+    return std::any_of(superseded_.begin(), superseded_.end(), [&](const auto& item) {
+        const Subscription& older = subscriptions_.at(item.first);
+        return older.dp_id() == dp_id && older.instance_id() == instance_id;
+    });
 }
 
 void Publisher::Registry::signals_dropped(
     std::string_view dp_id, std::string_view instance_id, std::uint64_t count
 ) {
-    if (!connected(dp_id, instance_id)) return;
-    v1::DataPlaneView& view = roster_.find(dp_id)->view;
+    Roster::Row* row = roster_.find(dp_id);
+    if (row == nullptr || !row->subscription || row->view.instance_id() != instance_id) return;
+    v1::DataPlaneView& view = row->view;
     if (count <= view.signals_dropped()) return;
     tally_.signals_dropped += count - view.signals_dropped();
     view.set_signals_dropped(count);
@@ -101,6 +116,17 @@ void Publisher::Registry::head_changed() {
     for (auto& [id, subscription] : subscriptions_) {
         if (subscription.greeted()) send_head(subscription);
     }
+}
+
+Result<v1::DataPlaneView> Publisher::Registry::drain(const std::string& dp_id, const std::string& reason) {
+    const Roster::Row* row = roster_.find(dp_id);
+    if (row == nullptr || !row->subscription) {
+        return invalid(fmt::format("data plane {} is not connected: stop it where it runs", dp_id));
+    }
+    v1::Drain drain;
+    drain.set_reason(reason);
+    subscriptions_.at(*row->subscription).drain(std::move(drain));
+    return row->view;
 }
 
 void Publisher::Registry::shutdown() {
@@ -126,16 +152,18 @@ void Publisher::Registry::end(
 }
 
 void Publisher::Registry::mark_gone(Id id, const Subscription& subscription, std::string_view why) {
+    if (superseded_.erase(id) > 0) not_looked_up(asked_as(subscription), why);
     Roster::Row* row = roster_.find(subscription.dp_id());
     if (!subscription.greeted() || row == nullptr || row->subscription != id) return;
+    if (row->view.draining()) why = "it has drained";
     row->subscription.reset();
     ++members_revision_;
     row->gone_at = steady_now();
     row->view.set_gone_at_ms(unix_now());
     row->view.set_gone_reason(std::string(why));
-    not_looked_up(subscription.dp_id(), why);
+    not_looked_up(asked_as(subscription), why);
     log_.emit(
-        LogLevel::kWarning,
+        row->view.draining() ? LogLevel::kInfo : LogLevel::kWarning,
         LogEvent::kDataPlaneDisconnected,
         fmt::format("data plane {} is gone: {}", subscription.dp_id(), why),
         {{"dp_id", subscription.dp_id()}, {"peer", subscription.peer()}}

@@ -55,7 +55,7 @@ class Publisher::Registry {
     // The transport has ended. Harmless when the stream had been given up already.
     void closed(Id id);
 
-    // This process has a stream, has said Hello on it, and nobody has taken its place.
+    // This process has a stream and has said Hello on it. One whose place another has taken while it drained is still there.
     bool connected(std::string_view dp_id, std::string_view instance_id) const;
 
     // As told by the reports of this process.
@@ -66,6 +66,9 @@ class Publisher::Registry {
 
     // Says goodbye to everyone and refuses who comes later.
     void shutdown();
+
+    // Tells it to end, its streams first. The answer is what it was at; an error when it is not connected, or unknown.
+    Result<v1::DataPlaneView> drain(const std::string& dp_id, const std::string& reason);
 
     // Asks every data plane that is connected what it remembers of a request, or is at; `what` needs no
     // nonce. `done` is called once, when all have answered, or after lookup_max with those that have
@@ -85,30 +88,34 @@ class Publisher::Registry {
     void greet(Id id, Subscription& subscription, const v1::Hello& hello);
     bool refused(Id id, Subscription& subscription, const v1::Hello& hello);
     void take_place(Id id, Roster::Row& row, const v1::Hello& hello);
+    std::size_t superseded_of(const std::string& dp_id) const;
+    void supersede(Id older, Roster::Row& row, const v1::Hello& hello);
     bool too_many(Id id, Subscription& subscription, const v1::Hello& hello);
     void note_ahead(Roster::Row& row, const v1::Hello& hello);
     void send_head(Subscription& subscription);
+    void take_heartbeat(Id id, const Subscription& subscription, const v1::Heartbeat& heartbeat);
     void answered(Id id, Subscription& subscription, const v1::SyncRequest& request);
     void acknowledged(Subscription& subscription, const v1::Ack& ack);
     void refused_update(Subscription& subscription, const v1::Nack& nack);
     void note_quarantine(Roster::Row& row, const v1::Ack& ack);
     void end(Id id, v1::Goaway::Reason reason, Milliseconds retry_after, const std::string& detail);
     void mark_gone(Id id, const Subscription& subscription, std::string_view why);
+    static std::string asked_as(const Subscription& subscription);
     void complain(Roster::Row& row, LogLevel level, LogEvent event, const std::string& words);
     void ping(Subscription& subscription);
     void arm(const Subscription& subscription);
     void tick();
 
     struct Lookup {
-        std::map<std::string, v1::AskedDataPlane> asked;  // by dp_id
+        std::map<std::string, v1::AskedDataPlane> asked;  // by asked_as()
         std::vector<v1::RequestRecord> records;
         std::uint32_t left_out = 0;
         std::set<std::string> missing;  // who has been asked and has not answered
         LookupDone done;
         std::unique_ptr<boost::asio::steady_timer> timer;
     };
-    bool looked_up(const std::string& dp_id, const v1::LookupAnswer& answer);
-    void not_looked_up(const std::string& dp_id, std::string_view why);
+    bool looked_up(const std::string& asked_as, const v1::LookupAnswer& answer);
+    void not_looked_up(const std::string& asked_as, std::string_view why);
     void finish_lookup(std::uint64_t nonce);
 
     boost::asio::io_context& context_;
@@ -118,6 +125,7 @@ class Publisher::Registry {
     PublisherTimes times_;
     Roster roster_;
     std::map<Id, Subscription> subscriptions_;
+    std::map<Id, v1::Heartbeat> superseded_;  // what those said last that drain while another has their id
     Standings standings_;
     FleetTally tally_;
     Id last_id_ = 0;

@@ -28,6 +28,7 @@ void Publisher::Registry::answered(
                                                    : subscription.refuse(request.nack());
     switch (worth) {
         case Subscription::Answer::kTaken:
+            if (subscription.superseded) return send_head(subscription);
             if (request.has_ack()) return acknowledged(subscription, request.ack());
             return refused_update(subscription, request.nack());
         case Subscription::Answer::kFalse:

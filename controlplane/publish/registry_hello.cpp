@@ -1,6 +1,7 @@
 // How a data plane is let in.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "controlplane/publish/registry.hpp"
@@ -11,6 +12,9 @@ namespace balancer::controlplane {
 namespace {
 
 constexpr Milliseconds kCrowdLogGap{30'000};
+
+// Of one id: upgrades that come faster than streams end. A liar keeps no more streams than this.
+constexpr std::size_t kSupersededMax = 4;
 
 // When each of a crowd is to come again: one step after the other.
 constexpr Milliseconds kCrowdWait{500};
@@ -155,9 +159,39 @@ bool Publisher::Registry::too_many(Id id, Subscription& subscription, const v1::
     return true;
 }
 
+std::size_t Publisher::Registry::superseded_of(const std::string& dp_id) const {
+    return static_cast<std::size_t>(std::count_if(superseded_.begin(), superseded_.end(), [&](const auto& item) {
+        return subscriptions_.at(item.first).dp_id() == dp_id;
+    }));
+}
+
+// The older process drains, and this is who comes after it (an upgrade, a restart that does not wait). It keeps its stream, for
+// what it still has to report; should it lose that, it is turned away as one that was replaced.
+void Publisher::Registry::supersede(Id older, Roster::Row& row, const v1::Hello& hello) {
+    Roster::mark_replaced(row, row.view.instance_id());
+    subscriptions_.at(older).superseded = true;
+    v1::Heartbeat& said = superseded_[older];
+    said.set_in_flight(row.view.in_flight());
+    *said.mutable_in_flight_at() = row.view.in_flight_at();
+    log_.emit(
+        LogLevel::kInfo,
+        LogEvent::kDataPlaneConnected,
+        fmt::format(
+            "data plane {}: instance {} takes over from {}, which drains",
+            hello.dp_id(),
+            hello.instance_id(),
+            row.view.instance_id()
+        ),
+        {{"dp_id", hello.dp_id()}}
+    );
+}
+
 void Publisher::Registry::take_place(Id id, Roster::Row& row, const v1::Hello& hello) {
     std::optional<Id> older = row.subscription;
-    if (older && row.view.instance_id() != hello.instance_id()) {
+    const bool other = older && row.view.instance_id() != hello.instance_id();
+    if (other && row.view.draining() && superseded_of(hello.dp_id()) < kSupersededMax) {
+        supersede(*older, row, hello);
+    } else if (other) {
         Roster::mark_replaced(row, row.view.instance_id());
         log_.emit(
             LogLevel::kWarning,
@@ -171,9 +205,9 @@ void Publisher::Registry::take_place(Id id, Roster::Row& row, const v1::Hello& h
             {{"dp_id", hello.dp_id()}}
         );
     }
-    if (older) {
+    if (older && !superseded_.contains(*older)) {
         end(*older, v1::Goaway::REPLACED, Milliseconds(30'000), "a newer stream came with this id");
-    } else {
+    } else if (!older) {
         row.replaced.clear();
     }
     std::string last_nack = std::move(*row.view.mutable_last_nack());

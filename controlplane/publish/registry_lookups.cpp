@@ -22,11 +22,12 @@ Result<void> Publisher::Registry::look_up(v1::Lookup what, LookupDone done) {
         if (!row.connected()) asked.set_why_not("gone: " + row.gone_reason());
     }
     for (auto& [id, subscription] : subscriptions_) {
-        const Roster::Row* row = roster_.find(subscription.dp_id());
-        if (row == nullptr || row->subscription != id) continue;
-        v1::AskedDataPlane& asked = lookup.asked[subscription.dp_id()];
+        if (!subscription.greeted()) continue;
+        const std::string name = asked_as(subscription);
+        v1::AskedDataPlane& asked = lookup.asked[name];
+        asked.set_dp_id(name);
         subscription.look_up(what);
-        lookup.missing.insert(subscription.dp_id());
+        lookup.missing.insert(name);
         asked.set_why_not(fmt::format("no answer within {} ms", times_.lookup_max.count()));
     }
     lookup.timer = std::make_unique<boost::asio::steady_timer>(context_, times_.lookup_max);
@@ -37,19 +38,25 @@ Result<void> Publisher::Registry::look_up(v1::Lookup what, LookupDone done) {
     return {};
 }
 
+// One that drains while another has its id is told apart by its instance.
+std::string Publisher::Registry::asked_as(const Subscription& subscription) {
+    if (!subscription.superseded) return subscription.dp_id();
+    return fmt::format("{}/{}", subscription.dp_id(), subscription.instance_id());
+}
+
 // False: nobody has asked it.
-bool Publisher::Registry::looked_up(const std::string& dp_id, const v1::LookupAnswer& answer) {
+bool Publisher::Registry::looked_up(const std::string& asked_as, const v1::LookupAnswer& answer) {
     auto found = lookups_.find(answer.nonce());
     if (found == lookups_.end()) return false;
     Lookup& lookup = found->second;
-    if (lookup.missing.erase(dp_id) == 0) return false;
-    v1::AskedDataPlane& asked = lookup.asked[dp_id];
+    if (lookup.missing.erase(asked_as) == 0) return false;
+    v1::AskedDataPlane& asked = lookup.asked[asked_as];
     asked.set_answered(true);
     asked.clear_why_not();
     asked.set_plain_since_ms(answer.plain_since_ms());
     asked.set_troubled_since_ms(answer.troubled_since_ms());
     for (v1::RequestRecord record : answer.records()) {
-        record.set_dp_id(dp_id);
+        record.set_dp_id(asked_as);
         lookup.records.push_back(std::move(record));
     }
     lookup.left_out += answer.left_out();
@@ -58,11 +65,11 @@ bool Publisher::Registry::looked_up(const std::string& dp_id, const v1::LookupAn
 }
 
 // Its stream has ended: it will not answer on it.
-void Publisher::Registry::not_looked_up(const std::string& dp_id, std::string_view why) {
+void Publisher::Registry::not_looked_up(const std::string& asked_as, std::string_view why) {
     std::vector<std::uint64_t> complete;
     for (auto& [nonce, lookup] : lookups_) {
-        if (lookup.missing.erase(dp_id) == 0) continue;
-        lookup.asked[dp_id].set_why_not(fmt::format("gone: {}", why));
+        if (lookup.missing.erase(asked_as) == 0) continue;
+        lookup.asked[asked_as].set_why_not(fmt::format("gone: {}", why));
         if (lookup.missing.empty()) complete.push_back(nonce);
     }
     for (std::uint64_t nonce : complete) finish_lookup(nonce);

@@ -1,4 +1,5 @@
 // What the registry shows of the data planes, and what it tells them of their standing.
+#include <algorithm>
 #include <utility>
 
 #include "controlplane/publish/registry.hpp"
@@ -7,6 +8,13 @@ namespace balancer::controlplane {
 
 std::vector<v1::DataPlaneView> Publisher::Registry::rows() const {
     std::vector<v1::DataPlaneView> rows = roster_.views(head_.version, steady_now(), unix_now());
+    for (const auto& [id, said] : superseded_) {
+        const std::string& dp_id = subscriptions_.at(id).dp_id();
+        auto row = std::find_if(rows.begin(), rows.end(), [&](const auto& one) { return one.dp_id() == dp_id; });
+        if (row == rows.end()) continue;
+        row->set_draining_in_flight(row->draining_in_flight() + said.in_flight());
+        for (const auto& [provider, count] : said.in_flight_at()) (*row->mutable_in_flight_at())[provider] += count;
+    }
     for (v1::DataPlaneView& row : rows) {
         auto standing = standings_.find(row.dp_id());
         if (standing == standings_.end()) continue;

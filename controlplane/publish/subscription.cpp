@@ -114,6 +114,12 @@ void Subscription::look_up(v1::Lookup lookup) {
     stream_->send(std::move(message));
 }
 
+void Subscription::drain(v1::Drain drain) {
+    v1::SyncResponse message;
+    *message.mutable_drain() = std::move(drain);
+    stream_->send(std::move(message));
+}
+
 void Subscription::goaway(v1::Goaway::Reason reason, Milliseconds retry_after, std::string detail) {
     v1::SyncResponse message;
     v1::Goaway& goaway = *message.mutable_goaway();

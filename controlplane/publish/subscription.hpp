@@ -51,6 +51,7 @@ class Subscription {
     // Queues behind what is unread, as right after an Update. Questions are few (Registry::kLookupsMax
     // at once, each for lookup_max), and who reads nothing is let go after ack_max or silence_max.
     void look_up(v1::Lookup lookup);
+    void drain(v1::Drain drain);
     void goaway(v1::Goaway::Reason reason, Milliseconds retry_after, std::string detail);
 
     const std::string& dp_id() const { return dp_id_; }
@@ -63,6 +64,9 @@ class Subscription {
 
     SteadyTime heard_at;
     SteadyTime next_ping;
+
+    // Another process has its id by now, which it knew before: it drains, and is let alone until it ends.
+    bool superseded = false;
 
   private:
     struct Outstanding {

@@ -214,6 +214,17 @@ grpc::ServerUnaryReactor* AdminService::ListDataPlanes(
     });
 }
 
+grpc::ServerUnaryReactor* AdminService::DrainDataPlane(
+    grpc::CallbackServerContext* context,
+    const v1::DrainDataPlaneRequest* request,
+    v1::DrainDataPlaneResponse* response
+) {
+    Call call{"DrainDataPlane", request->name(), request->context(), true};
+    return serve(context, std::move(call), response, [this, request, response] {
+        return answer(control_plane_.drain_data_plane(*request), response);
+    });
+}
+
 grpc::ServerUnaryReactor* AdminService::ValidateConfig(
     grpc::CallbackServerContext* context,
     const v1::ValidateConfigRequest* request,

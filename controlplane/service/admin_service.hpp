@@ -58,6 +58,11 @@ class AdminService final : public v1::Admin::CallbackService {
         const v1::ListDataPlanesRequest* request,
         v1::ListDataPlanesResponse* response
     ) override;
+    grpc::ServerUnaryReactor* DrainDataPlane(
+        grpc::CallbackServerContext* context,
+        const v1::DrainDataPlaneRequest* request,
+        v1::DrainDataPlaneResponse* response
+    ) override;
     grpc::ServerUnaryReactor* ValidateConfig(
         grpc::CallbackServerContext* context,
         const v1::ValidateConfigRequest* request,

@@ -37,6 +37,8 @@ class Control::Impl {
 
     void start();
     void stop();
+    void tell_state();
+    void make_room(bool yes);
     void report(AttemptOutcome outcome);
     void manage(ManageCall call, std::function<void(ManageAnswer)> done);
     ControlStatus status() const { return board_.read(); }
@@ -128,6 +130,18 @@ void Control::Impl::stop() {
     custody_.join();
 }
 
+void Control::Impl::tell_state() {
+    net::post(*loop_, [this] {
+        if (!stopping_) subscriber_.tell_state();
+    });
+}
+
+void Control::Impl::make_room(bool yes) {
+    net::post(*loop_, [this, yes] {
+        if (!stopping_) custody_.rest(yes);
+    });
+}
+
 std::unique_ptr<LkgFolder> Control::Impl::make_folder() const {
     if (options_.state_dir.empty()) return nullptr;
     return std::make_unique<LkgFolder>(options_.state_dir, options_.id);
@@ -172,6 +186,10 @@ Subscriber::Hooks Control::Impl::hooks() {
     hooks.in_flight = callbacks_.in_flight;
     hooks.in_flight_at = callbacks_.in_flight_at;
     hooks.ready = callbacks_.ready;
+    if (callbacks_.draining) hooks.draining = callbacks_.draining;
+    hooks.on_drain = [this](const v1::Drain& drain) {
+        if (callbacks_.on_drain) callbacks_.on_drain(drain.reason());
+    };
     hooks.look_up = [this](const v1::Lookup& lookup, std::function<void(v1::LookupAnswer)> done) {
         look_up(lookup, std::move(done));
     };
@@ -362,6 +380,14 @@ void Control::start() {
 
 void Control::stop() {
     impl_->stop();
+}
+
+void Control::tell_state() {
+    impl_->tell_state();
+}
+
+void Control::make_room(bool yes) {
+    impl_->make_room(yes);
 }
 
 void Control::report(AttemptOutcome outcome) {

@@ -44,6 +44,10 @@ struct ControlCallbacks {
     // By provider, those with none left out; may be empty: not told then.
     std::function<std::vector<std::pair<std::string, std::uint32_t>>()> in_flight_at;
     std::function<bool()> ready;
+    // It ends when those that it serves are served; may be empty: it does not.
+    std::function<bool()> draining;
+    // An operator wants it to drain and end; may be empty.
+    std::function<void(std::string reason)> on_drain;
     // What is known of a request, by its own id or the provider's. `done` runs on any thread, once, or never when the
     // workers have ended. May be empty: nothing is known.
     std::function<void(std::string id, std::function<void(RequestsFound)> done)> find_request;
@@ -107,6 +111,13 @@ class Control {
     Control& operator=(const Control&) = delete;
 
     void start();
+
+    // Thread-safe. Says at once that ready() or draining() is another than before.
+    void tell_state();
+
+    // Thread-safe. Another process is to take our place, with our name and on our folder (yes), or is not after all: gives
+    // the last known good state free for it.
+    void make_room(bool yes);
 
     // Ends the streams and joins the thread. No callback runs after it returns.
     void stop();

@@ -154,6 +154,7 @@ void LkgCustody::applied(const Applied& applied) {
 
 void LkgCustody::arm(SteadyTime at) {
     due_ = at;
+    if (rests_) return;
     save_timer_.expires_at(at);
     save_timer_.async_wait([this](const ErrorCode& ec) {
         if (!ec && !stopped_) save();
@@ -172,11 +173,24 @@ void LkgCustody::save() {
     });
 }
 
+void LkgCustody::rest(bool yes) {
+    if (!disk_ || stopped_ || std::exchange(rests_, yes) == yes) return;
+    if (!yes) {
+        if (due_) arm(*due_);
+        return;
+    }
+    save_timer_.cancel();
+    const std::optional<SteadyTime> due = due_;
+    if (due) save();
+    due_ = due;  // should it come to nothing, what comes meanwhile is written with it
+    net::post(disk_->thread, [disk = disk_.get()] { disk->folder->unlock(); });
+}
+
 void LkgCustody::stop() {
     if (std::exchange(stopped_, true)) return;
     cold_timer_.cancel();
     save_timer_.cancel();
-    if (disk_ && due_) save();
+    if (disk_ && due_ && !rests_) save();
 }
 
 void LkgCustody::join() {

@@ -49,6 +49,9 @@ class LkgCustody {
     // After each Update that was accepted.
     void applied(const Applied& applied);
 
+    // Yes: what waits is written, and the folder is another process's until this is taken back.
+    void rest(bool yes);
+
     // What waits is written; no hook runs any more.
     void stop();
 
@@ -77,6 +80,7 @@ class LkgCustody {
     std::optional<SteadyTime> due_;  // none: what is held has been written
     std::uint64_t saved_epoch_ = 0;
     bool asked_ = false;
+    bool rests_ = false;
     bool stopped_ = false;
 };
 

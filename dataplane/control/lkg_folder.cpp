@@ -27,7 +27,13 @@ LkgFolder::LkgFolder(std::filesystem::path folder, std::string dp_id, BeforeFile
     : folder_(std::move(folder)), dp_id_(std::move(dp_id)), before_(std::move(before)) {}
 
 LkgFolder::~LkgFolder() {
+    unlock();
+}
+
+void LkgFolder::unlock() {
     if (lock_ >= 0) ::close(lock_);  // and so gives the lock back
+    lock_ = -1;
+    looked_ = false;
 }
 
 LkgFound LkgFolder::find() {

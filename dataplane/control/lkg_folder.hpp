@@ -47,6 +47,9 @@ class LkgFolder {
 
     LkgFound find();
 
+    // Gives the lock back until the next save(), for another process.
+    void unlock();
+
     // Makes the key when there is none. An error leaves what was there.
     Result<void> save(const v1::Update& state, UnixMs now);
 

@@ -68,7 +68,14 @@ void Subscriber::stop() {
     retry_timer_.cancel();
 }
 
+void Subscriber::tell_state() {
+    if (welcomed_) return send_heartbeat();
+    // While it drained it was let alone.
+    if (!stream_ && !addresses_.empty() && !hooks_.draining()) connect();
+}
+
 void Subscriber::connect() {
+    retry_timer_.cancel();
     address_ = addresses_[next_address_++ % addresses_.size()];
     channel_ = make_channel(address_);
     stream_ = std::make_shared<Stream>(loop_);
@@ -116,6 +123,8 @@ void Subscriber::received(const v1::SyncResponse& response) {
             return told_to_go(response.goaway());
         case v1::SyncResponse::kLookup:
             return asked(response.lookup());
+        case v1::SyncResponse::kDrain:
+            return hooks_.on_drain(response.drain());
         default:
             return;  // of a newer minor: not for us
     }
@@ -243,6 +252,7 @@ void Subscriber::send_heartbeat() {
     }
     told_ready_ = hooks_.ready();
     heartbeat.set_ready(told_ready_);
+    heartbeat.set_draining(hooks_.draining());
     heartbeat.set_last_seen_head_seq(head_.second);
     stream_->send(std::move(message));
 }
@@ -274,9 +284,11 @@ void Subscriber::give_up(std::string why, Milliseconds not_before) {
     log_loss(why);
     if (std::exchange(welcomed_, false)) hooks_.on_lost();
     if (!ever_welcomed_ && ++failures_ == addresses_.size()) hooks_.on_unreachable();
+    // Another process may have our name by now: to come back would take its place.
+    if (hooks_.draining()) return;
     retry_timer_.expires_after(not_before + backoff_.next());
     retry_timer_.async_wait([this](const ErrorCode& ec) {
-        if (!ec && !stopped_) connect();
+        if (!ec && !stopped_ && !hooks_.draining()) connect();
     });
 }
 

@@ -48,6 +48,8 @@ class Subscriber {
         std::function<std::uint32_t()> in_flight;
         std::function<std::vector<std::pair<std::string, std::uint32_t>>()> in_flight_at;
         std::function<bool()> ready;
+        std::function<bool()> draining = [] { return false; };
+        std::function<void(const v1::Drain&)> on_drain = [](const v1::Drain&) {};
         // Answers what the control plane asks of a request, later, on the loop.
         std::function<void(const v1::Lookup&, std::function<void(v1::LookupAnswer)>)> look_up =
             [](const v1::Lookup&, const std::function<void(v1::LookupAnswer)>&) {};
@@ -65,6 +67,9 @@ class Subscriber {
     );
 
     void start();
+
+    // A heartbeat out of turn: ready() or draining() is another than before.
+    void tell_state();
 
     // For good; no hook runs any more.
     void stop();

@@ -276,6 +276,7 @@ void expose_control(Families& out, const Exposition& source) {
     out.add("info", "Build and name.", MetricType::Gauge);
     out.sample({{"version", BALANCER_VERSION}, {"id", source.id}}, 1);
     gauge("ready", "1 when /readyz answers 200.", source.ready ? 1 : 0);
+    gauge("draining", "1 while it takes no new clients and ends.", source.draining ? 1 : 0);
     gauge(
         "uptime_seconds", "Since the start.", static_cast<double>(elapsed_ms(source.started, steady_now())) / 1000.0
     );

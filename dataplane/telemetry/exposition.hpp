@@ -20,6 +20,7 @@ struct Exposition {
     bool ready = false;
     SteadyTime started;
     std::vector<ModelListStatus> model_lists = {};
+    bool draining = false;
 };
 
 std::string expose(const Exposition& source);

@@ -36,6 +36,8 @@ inline std::unique_ptr<ChildProcess> start_data_plane_process(
             "127.0.0.1:0",
             "--admin",
             "127.0.0.1:0",
+            "--drain-grace",
+            "0",
         },
         folder / "output"
     );

@@ -124,7 +124,7 @@ void Fleet::start_data_plane(std::size_t index) {
     options.admin = "127.0.0.1:0";
     options.workers = options_.workers;
     std::filesystem::create_directories(options.control.state_dir);
-    plane.server = std::make_unique<dataplane::Server>(options, log_);
+    plane.server = std::make_unique<dataplane::Server>(std::move(options), log_);
     Result<void> started = plane.server->start();
     if (!started) throw std::runtime_error("data plane: " + started.error().text());
     plane.thread = std::thread([server = plane.server.get()] {

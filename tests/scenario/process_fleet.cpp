@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <stdexcept>
+#include <utility>
 
 #include "base/file.hpp"
 #include "tests/scenario/balancerctl.hpp"
@@ -42,9 +45,10 @@ RawResponse get(std::uint16_t port, const std::string& path) {
 
 }  // namespace
 
-ProcessFleet::ProcessFleet(const std::string& yaml, std::size_t data_planes)
-    : folder_(make_folder()), host_(folder_ / "control-plane.host") {
+ProcessFleet::ProcessFleet(const std::string& yaml, std::size_t data_planes, std::vector<std::string> data_plane_options)
+    : folder_(make_folder()), data_plane_options_(std::move(data_plane_options)), host_(folder_ / "control-plane.host") {
     write_config(yaml);
+    fs::create_symlink(BALANCER_DATA_PLANE_PROGRAM, folder_ / kProgramLink);
     start_control_plane();
     for (std::size_t i = 0; i < data_planes; ++i) add_data_plane();
     bool up = Fleet::eventually([&] {
@@ -117,24 +121,26 @@ void ProcessFleet::start_data_plane(std::size_t index) {
     std::string id = fmt::format("dp{}", index + 1);
     fs::path state = folder_ / id;
     fs::remove(state / "addresses.json");
+    std::vector<std::string> arguments{
+        "--control-plane",
+        grpc_,
+        "--token-file",
+        (folder_ / "control-plane" / "dataplane.token").string(),
+        "--state-dir",
+        state.string(),
+        "--id",
+        id,
+        "--workers",
+        "1",
+        "--listen",
+        "127.0.0.1:0",
+        "--admin",
+        "127.0.0.1:0",
+    };
+    arguments.insert(arguments.end(), data_plane_options_.begin(), data_plane_options_.end());
     plane.process = std::make_unique<ChildProcess>(
-        BALANCER_DATA_PLANE_PROGRAM,
-        std::vector<std::string>{
-            "--control-plane",
-            grpc_,
-            "--token-file",
-            (folder_ / "control-plane" / "dataplane.token").string(),
-            "--state-dir",
-            state.string(),
-            "--id",
-            id,
-            "--workers",
-            "1",
-            "--listen",
-            "127.0.0.1:0",
-            "--admin",
-            "127.0.0.1:0",
-        },
+        folder_ / kProgramLink,
+        arguments,
         folder_ / (id + ".output"),
         plane.host->environment(BALANCER_FAULTY_HOST_LIBRARY)
     );
@@ -148,6 +154,28 @@ void ProcessFleet::stop_data_plane(std::size_t index) {
     ChildProcess& process = *data_planes_.at(index).process;
     process.signal(SIGTERM);
     if (!Fleet::eventually([&] { return !process.running(); })) throw std::runtime_error("a data plane does not stop");
+}
+
+std::unique_ptr<ChildProcess> ProcessFleet::upgrade_data_plane(std::size_t index) {
+    DataPlane& plane = data_planes_.at(index);
+    const std::vector<pid_t> before = children_of(::getpid());
+    plane.process->signal(SIGUSR2);
+    // It is our child, as the one before is.
+    pid_t successor = -1;
+    bool began = Fleet::eventually([&] {
+        for (pid_t pid : children_of(::getpid())) {
+            if (std::find(before.begin(), before.end(), pid) == before.end()) successor = pid;
+        }
+        return successor > 0;
+    });
+    if (!began) throw std::runtime_error("no successor was started; see " + folder_.string());
+    auto next = std::make_unique<ChildProcess>(successor);
+    const std::string draining = fmt::format("process {} has taken over", successor);
+    const fs::path output = folder_ / fmt::format("dp{}.output", index + 1);
+    bool followed = Fleet::eventually([&] { return read_file(output)->find(draining) != std::string::npos; });
+    if (!followed) throw std::runtime_error("the successor did not take over; see " + folder_.string());
+    std::unique_ptr<ChildProcess> older = std::exchange(plane.process, std::move(next));
+    return older;
 }
 
 bool ProcessFleet::ready(std::size_t index) const {

@@ -15,10 +15,13 @@
 
 namespace balancer::tests {
 
-// On free ports of 127.0.0.1; its folder goes with it. Not thread-safe.
+// On free ports of 127.0.0.1; its folder goes with it. Not thread-safe. Its data planes end at once when they are told to, unless
+// their options say otherwise.
 class ProcessFleet {
   public:
-    ProcessFleet(const std::string& yaml, std::size_t data_planes);
+    ProcessFleet(
+        const std::string& yaml, std::size_t data_planes, std::vector<std::string> data_plane_options = {"--drain-grace=0"}
+    );
     ~ProcessFleet();
     ProcessFleet(const ProcessFleet&) = delete;
     ProcessFleet& operator=(const ProcessFleet&) = delete;
@@ -37,6 +40,13 @@ class ProcessFleet {
     // Waits until it listens; it may have nothing to serve yet.
     void start_data_plane(std::size_t index);
     std::size_t add_data_plane();
+
+    // Data planes are started by a link of this name in folder(), as an operator's path is where another release is put.
+    static constexpr const char* kProgramLink = "balancer-dataplane";
+    ChildProcess& data_plane_process(std::size_t index) { return *data_planes_.at(index).process; }
+    // SIGUSR2; returns the process that was followed, when another serves on its ports. That one is data plane `index` from then
+    // on.
+    std::unique_ptr<ChildProcess> upgrade_data_plane(std::size_t index);
     std::size_t data_planes() const { return data_planes_.size(); }
     std::uint16_t port(std::size_t index) const { return data_planes_.at(index).port; }
 
@@ -68,6 +78,7 @@ class ProcessFleet {
     };
 
     std::filesystem::path folder_;
+    std::vector<std::string> data_plane_options_;
     FaultyHost host_;
     std::string grpc_ = "127.0.0.1:0";
     std::uint16_t control_plane_http_port_ = 0;

@@ -65,8 +65,7 @@ void ChildProcess::kill() {
 
 bool ChildProcess::running() {
     if (pid_ <= 0) return false;
-    int status = 0;
-    if (::waitpid(pid_, &status, WNOHANG) != pid_) return true;
+    if (::waitpid(pid_, &status_, WNOHANG) != pid_) return true;
     pid_ = -1;
     return false;
 }

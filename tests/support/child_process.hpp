@@ -20,6 +20,8 @@ class ChildProcess {
         const std::filesystem::path& log,
         const std::vector<std::string>& environment = {}
     );
+    // One that is a child of ours already.
+    explicit ChildProcess(pid_t pid) : pid_(pid) {}
     ~ChildProcess();
     ChildProcess(const ChildProcess&) = delete;
     ChildProcess& operator=(const ChildProcess&) = delete;
@@ -33,8 +35,12 @@ class ChildProcess {
 
     bool running();
 
+    // Of one that runs no more by itself: as waitpid(2) tells it. 0: it ended well.
+    int status() const { return status_; }
+
   private:
     pid_t pid_ = -1;
+    int status_ = -1;
 };
 
 // The processes that `parent` has started and that still are.

@@ -30,6 +30,8 @@ class SubscriberTest : public testing::Test {
         hooks.on_unreachable = [this] { ++unreachable_; };
         hooks.in_flight = [] { return 0U; };
         hooks.ready = [] { return true; };
+        hooks.draining = [this] { return draining_.load(); };
+        hooks.on_drain = [this](const v1::Drain& drain) { told_to_drain_ = drain.reason(); };
         subscriber_.emplace(
             loop_,
             std::move(addresses),
@@ -70,6 +72,8 @@ class SubscriberTest : public testing::Test {
     int connected_ = 0;
     int lost_ = 0;
     int unreachable_ = 0;
+    std::atomic<bool> draining_{false};
+    std::string told_to_drain_;
 };
 
 TEST_F(SubscriberTest, SaysOnceThatEveryAddressHasBeenTriedInVain) {
@@ -172,6 +176,48 @@ TEST_F(SubscriberTest, SaysWhyItLeavesBeforeItDoes) {
     EXPECT_TRUE(run_until([&] { return refused && lost_ == 1; }));
     EXPECT_EQ(applier_.version().epoch(), 3U);
     subscriber_->stop();
+}
+
+TEST_F(SubscriberTest, PassesOnThatAnOperatorWantsItToDrainAndSaysThatItDoes) {
+    HandMade control_plane;
+    std::atomic<bool> heard_draining{false};
+    control_plane.on_sync = [&](HandMade::SyncStream& stream) {
+        HandMade::read(stream);
+        HandMade::welcome(stream);
+        v1::SyncResponse drain;
+        drain.mutable_drain()->set_reason("upgrade");
+        stream.Write(drain);
+        v1::SyncRequest message;
+        while (!heard_draining && stream.Read(&message)) heard_draining = message.heartbeat().draining();
+    };
+    start({control_plane.address()}, SubscriberTimes());
+    ASSERT_TRUE(run_until([&] { return told_to_drain_ == "upgrade"; }));
+    draining_ = true;
+    subscriber_->tell_state();
+    EXPECT_TRUE(run_until([&] { return heard_draining.load(); })) << "at once, not with the next heartbeat";
+}
+
+TEST_F(SubscriberTest, OneThatDrainsDoesNotComeBackForItsNameMayBeAnothersByThen) {
+    HandMade control_plane;
+    std::atomic<int> came{0};
+    control_plane.on_sync = [&](HandMade::SyncStream& stream) {
+        ++came;
+        HandMade::read(stream);
+        HandMade::welcome(stream);
+        v1::SyncResponse goaway;
+        goaway.mutable_goaway()->set_reason(v1::Goaway::OVERLOADED);
+        stream.Write(goaway);
+    };
+    draining_ = true;
+    start({control_plane.address()}, quick());
+    ASSERT_TRUE(run_until([&] { return lost_ == 1; }));
+    SteadyTime until = steady_now() + Milliseconds(600);
+    run_until([&] { return steady_now() >= until; });
+    EXPECT_EQ(came, 1);
+    // It does not end after all.
+    draining_ = false;
+    subscriber_->tell_state();
+    EXPECT_TRUE(run_until([&] { return came >= 2; }));
 }
 
 }  // namespace

@@ -194,5 +194,22 @@ TEST_F(LkgCustodyTest, AWriteThatFailedIsTriedAgainWithoutNews) {
     EXPECT_EQ(kept_seq(), 1U);
 }
 
+TEST_F(LkgCustodyTest, WhileItRestsTheFolderIsAnothers) {
+    begin({kNever, Milliseconds(1), Milliseconds(1)});
+    apply(update(version(2, 8), config({"a"})));
+    ASSERT_TRUE(run_until([&] { return kept_seq() == 8; }));
+    EXPECT_FALSE(LkgFolder(dir_.path(), "dp1").save(update(version(2, 9), config({"a"})), unix_now())) << "it has the lock";
+    custody_->rest(true);
+    EXPECT_TRUE(run_until([&] {
+        return LkgFolder(dir_.path(), "dp1").save(update(version(2, 9), config({"a"})), unix_now()).has_value();
+    }));
+    apply(update(version(2, 10), config({"b"})));
+    SteadyTime until = steady_now() + Milliseconds(200);
+    run_until([&] { return steady_now() >= until; });
+    EXPECT_EQ(kept_seq(), 9U);
+    custody_->rest(false);
+    EXPECT_TRUE(run_until([&] { return kept_seq() == 10; })) << "what came meanwhile is kept, over what the other wrote";
+}
+
 }  // namespace
 }  // namespace balancer::dataplane
