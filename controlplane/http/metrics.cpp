@@ -184,17 +184,26 @@ void add_sync(
     std::vector<prometheus::MetricFamily>& out, const ControlPlane& control_plane, UnixMs now
 ) {
     const v1::Version head = control_plane.publisher().head();
+    Family applied_epoch = gauge("data_plane_applied_epoch", "Epoch of the version that it has acknowledged; 0: none yet.");
+    Family applied_seq = gauge("data_plane_applied_seq", "Seq of the version that it has acknowledged.");
+    Family behind = gauge("data_plane_lag_seconds", "For how long it has not had the published version; 0: it has.");
+    Family draining = gauge("data_plane_draining", "1 while it takes no new clients and ends.");
     std::size_t refusing = 0;
     int left_out = 0;
-    UnixMs lag = 0;
     for (const v1::DataPlaneView& view : control_plane.publisher().data_planes()) {
         if (!view.connected()) continue;
         const v1::Version& refused = view.last_nack_version();
         bool of_head = refused.epoch() == head.epoch() && refused.seq() == head.seq();
         refusing += !view.in_sync() && of_head ? 1 : 0;
         left_out += view.quarantined_size();
-        if (view.behind_since_ms() != 0) lag = std::max(lag, now - view.behind_since_ms());
+        const UnixMs lag = view.behind_since_ms() != 0 ? std::max<UnixMs>(0, now - view.behind_since_ms()) : 0;
+        const Labels who = {{"data_plane", view.dp_id()}};
+        applied_epoch.add(view.acknowledged().epoch(), who);
+        applied_seq.add(view.acknowledged().seq(), who);
+        behind.add(static_cast<double>(lag) / 1000.0, who);
+        draining.add(view.draining() ? 1 : 0, who);
     }
+    for (Family* family : {&applied_epoch, &applied_seq, &behind, &draining}) out.push_back(family->take());
     const FleetTally& tally = control_plane.publisher().tally();
     out.push_back(counter("updates_refused_total", "Versions that a data plane has refused.")
                       .add(tally.updates_refused)
@@ -210,11 +219,6 @@ void add_sync(
     )
                       .add(left_out)
                       .take());
-    out.push_back(
-        gauge("data_planes_lag_seconds", "For how long the one that is longest behind has been so.")
-            .add(static_cast<double>(lag) / 1000.0)
-            .take()
-    );
     out.push_back(
         counter("signals_dropped_total", "Outcomes that data planes could not keep for us.")
             .add(tally.signals_dropped)
