@@ -79,7 +79,7 @@ start_data_plane() {
     shift 2
     start_program "$id" "$bin/balancer-dataplane" --id "$id" --workers 1 \
         --control-plane "$grpc" --token-file "$state/control/dataplane.token" \
-        --state-dir "$state/$id" --admin "$admin" "$@"
+        --state-dir "$state/$id" --admin "$admin" --drain-grace 0 "$@"
     wait_until_ready "$id" "http://$admin/readyz"
 }
 

@@ -88,7 +88,7 @@ describe('deploy/kubernetes', () => {
     test('probes, mounts and flags exist', () => {
         for (const { spec } of pods) {
             const volumes = spec.volumes.map((volume) => volume.name);
-            for (const container of [...spec.initContainers, ...spec.containers]) {
+            for (const container of [...(spec.initContainers ?? []), ...spec.containers]) {
                 for (const mount of container.volumeMounts) assert.ok(volumes.includes(mount.name), mount.name);
                 assert.equal(container.securityContext.readOnlyRootFilesystem, true);
             }

@@ -63,7 +63,8 @@ group=$(awk -F: '$1 == "balancer" {print $3}' "$root/etc/group")
 dpkg-deb --field "$package" Depends | grep -q 'libssl3' || fail "the libraries are not among what it depends on"
 
 echo "== the units"
-# What they order themselves by is the host's.
+# What they order themselves by is the host's, and so is what they call beside our own programs.
+install -D /bin/kill "$root/bin/kill"
 cp /usr/lib/systemd/system/*.{target,slice,mount,socket} "$root/$unit_dir" 2>/dev/null || true
 for unit in balancer-controlplane.service balancer-dataplane@dp1.service; do
     said=$(systemd-analyze verify --root="$root" --man=no "$unit" 2>&1) || fail "systemd-analyze verify $unit: $said"
@@ -102,7 +103,8 @@ export CONTROLPLANE_OPTIONS='--grpc 127.0.0.1:0 --http 127.0.0.1:0'
 start control balancer-controlplane.service
 until_it 30 "the control plane listens" test -s "$root/var/lib/balancer/addresses.json"
 until_it 30 "the control plane is ready" answers "$(address balancer http)"
-install -m 400 "$root/var/lib/balancer/dataplane.token" "$CREDENTIALS_DIRECTORY/dataplane.token"
+# As a credential of systemd is: its ACL shows as the group's.
+install -m 440 "$root/var/lib/balancer/dataplane.token" "$CREDENTIALS_DIRECTORY/dataplane.token"
 export DATAPLANE_OPTIONS="--control-plane $(address balancer grpc) --listen 127.0.0.1:0 --admin 127.0.0.1:0"
 start dp1 balancer-dataplane@.service
 until_it 30 "the data plane listens" test -s "$root/var/lib/balancer-dataplane/dp1/addresses.json"

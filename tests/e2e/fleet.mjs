@@ -256,6 +256,7 @@ export class Fleet {
             ...['--control-plane', this.grpcAddress, '--state-dir', state, '--id', id],
             ...['--token-file', path.join(this.controlState, 'dataplane.token')],
             ...['--listen', listen, '--admin', '127.0.0.1:0', '--workers', '1'],
+            ...['--drain-grace', '0'],
         ]);
         const addresses = await program.addresses(path.join(state, 'addresses.json'));
         this.httpAddresses[id] = addresses.admin;
