@@ -52,10 +52,10 @@ void add_key_flags(CLI::App& command, KeyFlags& key) {
 }
 
 void add_provider_flags(CLI::App& command, ProviderFlags& flags) {
-    command.add_option("--type", flags.type, "anthropic or openai")->type_name("TYPE");
+    command.add_option("--type", flags.type, "What it speaks")->type_name("anthropic|openai");
     command.add_option("--base-url", flags.base_url, "/v1/messages is added")->type_name("URL");
-    command.add_option("--auth-type", flags.auth_type, "api_key, auth_token or oauth")
-        ->type_name("TYPE");
+    command.add_option("--auth-type", flags.auth_type, "How the credential is sent")
+        ->type_name("api_key|auth_token|oauth");
     command
         .add_option("--proxy", flags.proxy, "http:// or socks5://; a password as ${NAME}; '': none")
         ->type_name("URL");
@@ -64,8 +64,8 @@ void add_provider_flags(CLI::App& command, ProviderFlags& flags) {
         ->type_name("N");
     command.add_option("--ca-file", flags.ca_file, "PEM, read by the control plane; '': none")
         ->type_name("FILE");
-    command.add_option("--streaming-mode", flags.streaming_mode, "auto, direct or background")
-        ->type_name("MODE");
+    command.add_option("--streaming-mode", flags.streaming_mode, "When clients get a stream's events")
+        ->type_name("auto|direct|background");
     add_key_flags(command, flags.key);
 }
 

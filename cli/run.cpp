@@ -1,9 +1,13 @@
 #include "cli/run.hpp"
 
+#include <algorithm>
 #include <string>
+#include <vector>
 
+#include "base/manual_page.hpp"
 #include "cli/arguments.hpp"
 #include "cli/command/commands.hpp"
+#include "cli/completion.hpp"
 
 namespace balancer::cli {
 namespace {
@@ -51,28 +55,29 @@ Format format_of(const std::string& name) {
     return name == "yaml" ? Format::kYaml : Format::kTable;
 }
 
-}  // namespace
-
-int report(Session& session, const Error& error) {
-    session.err << paint("balancerctl: ", Tone::kBad, session.err_color) << error.text() << '\n';
-    return is_unreachable(error) ? kUnreachable : kFailed;
+void add_completion(CLI::App& app, Request& request) {
+    CLI::App* command = add_command(
+        app,
+        "completion",
+        "Print what completes command lines in a shell: eval \"$(balancerctl completion bash)\"",
+        request,
+        [&request](Session& session) {
+            session.out << completion_script(request.name);
+            return kDone;
+        }
+    );
+    command->add_option("SHELL", request.name, "The shell")
+        ->required()
+        ->type_name("bash|zsh|fish")
+        ->check(CLI::IsMember({"bash", "zsh", "fish"}).description(""));
 }
 
-int run(
-    int argc,
-    const char* const* argv,
-    std::ostream& out,
-    std::ostream& err,
-    Color color,
-    std::istream& in,
-    Color err_color
-) {
-    CLI::App app("Operates the control plane of Claude Code Provider Balancer.", "balancerctl");
+void add_grammar(CLI::App& app, Request& request) {
     app.footer(kFooter);
     app.set_version_flag("--version", "balancerctl " BALANCER_VERSION);
+    add_manual_flag(app, "1");
     app.require_subcommand(1);
     app.fallthrough();  // global flags may stand after the command as well
-    Request request;
     add_globals(app, request);
     add_command(app, "status", "Is all well?", request, status);
     add_providers(app, request);
@@ -114,8 +119,51 @@ int run(
     add_events(app, request);
     add_keys(app, request);
     add_config(app, request);
+    add_completion(app, request);
+}
+
+// --server and what else says whom to ask, out of words that need not make a command line.
+void read_globals(std::vector<std::string> words, Request& request) {
+    CLI::App globals;
+    add_globals(globals, request);
+    globals.allow_extras();
+    if (!words.empty()) words.pop_back();  // it is being typed
+    std::ranges::reverse(words);           // as CLI11 takes them
     try {
-        app.parse(argc, argv);
+        globals.parse(words);
+    } catch (const CLI::ParseError&) {
+        // Then what is known by now, and the defaults.
+    }
+}
+
+}  // namespace
+
+int report(Session& session, const Error& error) {
+    session.err << paint("balancerctl: ", Tone::kBad, session.err_color) << error.text() << '\n';
+    return is_unreachable(error) ? kUnreachable : kFailed;
+}
+
+int run(
+    int argc,
+    const char* const* argv,
+    std::ostream& out,
+    std::ostream& err,
+    Color color,
+    std::istream& in,
+    Color err_color
+) {
+    CLI::App app("Operates the control plane of Claude Code Provider Balancer.", "balancerctl");
+    Request request;
+    add_grammar(app, request);
+    const std::vector<std::string> words(argv + 1, argv + argc);
+    // The words behind it are a command line that is not whole yet: not to be parsed as one.
+    const bool completing = !words.empty() && words.front() == "complete";
+    try {
+        if (completing) {
+            read_globals({words.begin() + 1, words.end()}, request);
+        } else {
+            app.parse(argc, argv);
+        }
     } catch (const CLI::ParseError& end) {
         return app.exit(end, out, err) == 0 ? kDone : kUsage;
     }
@@ -125,6 +173,7 @@ int run(
         Milliseconds(static_cast<std::int64_t>(request.timeout_s * 1000)),
     });
     Session session{client, out, err, format_of(request.format), color, err_color, unix_now(), in};
+    if (completing) return print_completion(session, complete(app, {words.begin() + 1, words.end()}));
     int code = request.command(session);
     out.flush();
     if (out) return code;

@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/manual_page.hpp"
+
 namespace balancer::controlplane {
 namespace {
 
@@ -22,10 +24,12 @@ std::optional<int> parse_flags(int argc, char** argv, ServerOptions& options) {
     CLI::App app(
         "The control plane of Claude Code Provider Balancer: owns the configuration and the "
         "providers'\n"
-        "health, and brings every data plane to the same state."
+        "health, and brings every data plane to the same state.",
+        "balancer-controlplane"
     );
     app.footer(kExamples);
     app.set_version_flag("--version", "balancer-controlplane " BALANCER_VERSION);
+    add_manual_flag(app, "8");
     app.add_option("--config", options.config_file, "YAML file, watched for changes")
         ->type_name("FILE")
         ->capture_default_str();

@@ -11,6 +11,7 @@
 #include "base/descriptors.hpp"
 #include "base/file.hpp"
 #include "base/log.hpp"
+#include "base/manual_page.hpp"
 #include "base/process_shield.hpp"
 #include "dataplane/life.hpp"
 #include "dataplane/server.hpp"
@@ -57,8 +58,11 @@ struct Flags {
 
 // 0 to go on, else the exit code of --help, --version or a usage error, plus one.
 int parse_flags(int argc, char** argv, Flags& flags) {
-    CLI::App app{"Data plane of the Claude Code Provider Balancer: serves the Anthropic Messages API to clients."};
+    CLI::App app{
+        "The data plane of Claude Code Provider Balancer: serves the Anthropic Messages API to clients.", "balancer-dataplane"
+    };
     app.set_version_flag("--version", "balancer-dataplane " BALANCER_VERSION);
+    balancer::add_manual_flag(app, "8");
     auto& server = flags.server;
     server.control.id = default_id();
     server.workers = std::max(1U, std::thread::hardware_concurrency());
@@ -67,25 +71,29 @@ int parse_flags(int argc, char** argv, Flags& flags) {
     std::string state_dir = "dataplane-state";
     app.add_option("--control-plane", server.control.addresses, "gRPC addresses of control planes")
         ->delimiter(',')
-        ->check(check_address, "HOST:PORT")
+        ->type_name("HOST:PORT")
+        ->check(CLI::Validator(check_address, ""))
         ->capture_default_str();
-    app.add_option("--token-file", flags.token_file, "the control plane's dataplane.token")->required();
-    app.add_option("--state-dir", state_dir, "of this data plane alone: last known good state, logs, addresses.json")->capture_default_str();
-    app.add_option("--listen", server.listen, "HOST:PORT for clients (default: the configuration's)");
-    app.add_option("--admin", server.admin, "HOST:PORT of /metrics, /healthz, /readyz")->capture_default_str();
-    app.add_option("--workers", server.workers, "event loops")
-        ->check(CLI::Range(1U, 256U))
+    app.add_option("--token-file", flags.token_file, "the control plane's dataplane.token")->type_name("FILE")->required();
+    app.add_option("--state-dir", state_dir, "of this data plane alone: last known good state, logs, addresses.json")
+        ->type_name("DIR")
         ->capture_default_str();
-    app.add_option("--id", server.control.id, "the replica's name")
-        ->check(check_id, "ID")
-        ->capture_default_str();
+    app.add_option("--listen", server.listen, "for clients (default: the configuration's)")->type_name("HOST:PORT");
+    app.add_option("--admin", server.admin, "/metrics, /healthz, /readyz")->type_name("HOST:PORT")->capture_default_str();
+    // Their defaults depend on the machine, which the manual page does not.
+    app.add_option("--workers", server.workers, "event loops (default: one per CPU)")
+        ->type_name("N")
+        ->check(CLI::Range(1U, 256U).description(""));
+    app.add_option("--id", server.control.id, "the replica's name (default: the host's)")
+        ->type_name("ID")
+        ->check(CLI::Validator(check_id, ""));
     auto seconds = [&app](const char* name, balancer::Milliseconds& value, const char* help) {
         app.add_option_function<double>(
                name,
                [&value](double given) { value = balancer::Milliseconds(static_cast<std::int64_t>(given * 1000)); },
                help
         )
-            ->check(CLI::Range(0.0, kDrainSecondsMax))
+            ->check(CLI::Range(0.0, kDrainSecondsMax).description(""))
             ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
             ->type_name("SECONDS")
             ->default_str(fmt::format("{}", value.count() / 1000));

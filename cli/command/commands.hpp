@@ -10,6 +10,12 @@
 
 namespace balancer::cli {
 
+struct Completion;
+
+// One candidate a line: the word, a tab, words about it; or the one line ":files". Names that only the control plane knows
+// are asked for; when it cannot be asked, they are left out.
+int print_completion(Session& session, const Completion& completion);
+
 // kDegraded when no provider is healthy, or a connected data plane is out of sync.
 int status(Session& session);
 
