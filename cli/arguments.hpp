@@ -39,6 +39,7 @@ void add_routes(CLI::App& app, Request& request);     // arguments_providers.cpp
 void add_events(CLI::App& app, Request& request);     // arguments_events.cpp
 void add_keys(CLI::App& app, Request& request);       // arguments_keys.cpp
 void add_config(CLI::App& app, Request& request);     // arguments_config.cpp
+void add_doctor(CLI::App& app, Request& request);     // arguments_doctor.cpp
 void add_oauth(CLI::App& app, Request& request);      // arguments_oauth.cpp
 
 }  // namespace balancer::cli

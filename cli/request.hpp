@@ -68,6 +68,13 @@ struct AccountFlags {
     bool all = false;     // logout
 };
 
+struct DoctorFlags {
+    std::vector<std::string> providers;  // empty: all enabled ones
+    std::string model;                   // empty: one that a route sends there
+    double within_s = 20;                // for each request to a provider
+    bool no_probes = false;
+};
+
 struct Request {
     std::string server = "127.0.0.1:9091";
     std::string token_file = "state/admin.token";
@@ -86,6 +93,7 @@ struct Request {
     TargetFlags target;
     EventsWanted events;
     AccountFlags account;
+    DoctorFlags doctor;
     std::function<int(Session&)> command;
 };
 

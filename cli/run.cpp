@@ -15,6 +15,7 @@ namespace {
 constexpr const char* kFooter =
     "Examples:\n"
     "  balancerctl status\n"
+    "  balancerctl doctor\n"
     "  balancerctl providers list\n"
     "  balancerctl providers disable alpha --reason 'invoice is late'\n"
     "  balancerctl -o json providers get alpha\n"
@@ -25,7 +26,7 @@ constexpr const char* kFooter =
     "  balancerctl config validate new.yaml && balancerctl config reload --wait\n"
     "\n"
     "Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 3 cannot reach the control plane or\n"
-    "not allowed, 4 degraded (status: no healthy provider, or data planes out of sync; explain: not\n"
+    "not allowed, 4 degraded (status: no healthy provider, or data planes out of sync; doctor: warnings; explain: not\n"
     "found, and some data planes could not be asked; oauth status: a login is dead or uncertain, or its\n"
     "token has ended).\n";
 
@@ -80,6 +81,7 @@ void add_grammar(CLI::App& app, Request& request) {
     app.fallthrough();  // global flags may stand after the command as well
     add_globals(app, request);
     add_command(app, "status", "Is all well?", request, status);
+    add_doctor(app, request);
     add_providers(app, request);
     add_routes(app, request);
     CLI::App* planes =

@@ -8,6 +8,7 @@
 #include "base/net.hpp"
 #include "controlplane/config/find_provider.hpp"
 #include "controlplane/control_plane.hpp"
+#include "controlplane/test_answer.hpp"
 #include "controlplane/test_request.hpp"
 
 namespace balancer::controlplane {
@@ -16,11 +17,13 @@ namespace {
 constexpr Milliseconds kTimeout{20'000};
 constexpr Milliseconds kTimeoutMax{120'000};
 
-net::awaitable<void> send(HttpRequest request, std::string model, std::string provider, ControlPlane::TestDone done) {
+net::awaitable<void> send(
+    v1::ProviderProbe probe, HttpRequest request, std::string model, std::string provider, ControlPlane::TestDone done
+) {
     SteadyTime began = steady_now();
     Result<HttpResponse> answer = co_await fetch(request);
     Milliseconds latency(elapsed_ms(began, steady_now()));
-    v1::TestProviderResponse response = describe_test(request, answer, latency);
+    v1::TestProviderResponse response = describe_test(probe, request, answer, latency, unix_now());
     response.set_model(std::move(model));
     response.set_provider(std::move(provider));
     done(std::move(response));
@@ -60,7 +63,7 @@ void ControlPlane::test_provider(const v1::TestProviderRequest& request, TestDon
     const v1::Provider& provider = **found;
     std::string model = request.model().empty() ? model_for(published_, provider.name()) : request.model();
     if (model.empty()) model = model_for(config_, request.name());
-    if (model.empty()) {
+    if (model.empty() && request.probe() != v1::PROVIDER_PROBE_MODELS) {
         return done(invalid(fmt::format(
             "no route names a model for '{}': say which one to ask for with --model NAME",
             request.name()
@@ -70,11 +73,12 @@ void ControlPlane::test_provider(const v1::TestProviderRequest& request, TestDon
         request.timeout_ms() == 0 ? kTimeout : Milliseconds(request.timeout_ms());
     v1::CredentialSection credentials = revisions_.loaded().credentials;
     custody_.add_credentials(credentials, [&](const std::string& account) { return account == provider.account(); });
-    Result<HttpRequest> http = make_test_request(provider, credentials, model, std::min(timeout, kTimeoutMax));
+    Result<HttpRequest> http =
+        make_test_request(provider, credentials, model, request.probe(), std::min(timeout, kTimeoutMax));
     if (!http) return done(http.error());
     net::co_spawn(
         context_,
-        send(*std::move(http), std::move(model), provider.name(), done),
+        send(request.probe(), *std::move(http), std::move(model), provider.name(), done),
         [this, done](const std::exception_ptr& escaped) {
             if (!escaped) return;
             log_.emit(LogLevel::kError, LogEvent::kTaskFailed, "a test request was lost");

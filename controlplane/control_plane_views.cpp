@@ -67,6 +67,7 @@ v1::GetStatusResponse ControlPlane::status() const {
     response.set_cp_id(store_.identity().store_uuid);
     response.set_build(BALANCER_VERSION);
     response.set_started_at_ms(started_at_);
+    response.set_now_ms(unix_now());
     *response.mutable_head() = publisher_.head();
     std::error_code ignored;  // the path as given then
     std::filesystem::path absolute = std::filesystem::absolute(options_.config_file, ignored);

@@ -19,6 +19,9 @@ int print_completion(Session& session, const Completion& completion);
 // kDegraded when no provider is healthy, or a connected data plane is out of sync.
 int status(Session& session);
 
+// kFailed when something is broken, kDegraded when there are warnings only.
+int doctor(Session& session, const DoctorFlags& flags);
+
 int list_providers(Session& session);
 int get_provider(Session& session, const std::string& name);
 

@@ -7,6 +7,7 @@
 #include <ctime>
 
 #include "base/ascii.hpp"
+#include "base/http_date.hpp"
 #include "base/redact.hpp"
 #include "base/utf8.hpp"
 #include "dataplane/wire/body_scan.hpp"
@@ -72,15 +73,6 @@ template <class Number>
 bool parse_number(std::string_view text, Number& value) {
     auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
     return problem == std::errc() && end == text.data() + text.size();
-}
-
-// RFC 9110 section 5.6.7, the form that every server sends: Sun, 06 Nov 1994 08:49:37 GMT. 0: not a date.
-UnixMs parse_http_date(std::string_view text) {
-    std::tm parts{};
-    std::string copy(text);
-    const char* end = ::strptime(copy.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
-    if (end == nullptr || *end != '\0') return 0;
-    return static_cast<UnixMs>(::timegm(&parts)) * 1000;
 }
 
 // Seconds since 1970, or an RFC 3339 time in UTC.

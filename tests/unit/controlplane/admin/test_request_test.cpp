@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "controlplane/test_answer.hpp"
+
 namespace balancer::controlplane {
 namespace {
 
@@ -27,10 +29,18 @@ struct Parts {
         credential.set_header_value(std::string("Bearer ") + kKey);
     }
 
-    Result<HttpRequest> make() const {
-        return make_test_request(provider, credentials, "claude-x", Milliseconds(1000));
+    Result<HttpRequest> make(v1::ProviderProbe probe = v1::PROVIDER_PROBE_MESSAGE) const {
+        return make_test_request(provider, credentials, "claude-x", probe, Milliseconds(1000));
     }
 };
+
+v1::TestProviderResponse describe(
+    const HttpRequest& request,
+    const Result<HttpResponse>& answer,
+    v1::ProviderProbe probe = v1::PROVIDER_PROBE_MESSAGE
+) {
+    return describe_test(probe, request, answer, Milliseconds(12), 784'111'777'000);
+}
 
 std::string header(const HttpRequest& request, const std::string& name) {
     for (const auto& [known, value] : request.headers) {
@@ -54,7 +64,7 @@ TEST(TestRequest, ARedirectIsAMistakeInTheConfiguration) {
     HttpResponse answer;
     answer.status = 307;
     answer.headers = {{"location", std::string("https://elsewhere.example/?key=") + kKey}};
-    v1::TestProviderResponse told = describe_test(*request, answer, Milliseconds(12));
+    v1::TestProviderResponse told = describe(*request, answer);
     EXPECT_FALSE(told.ok());
     EXPECT_NE(told.message().find("correct base_url"), std::string::npos) << told.message();
     EXPECT_EQ(told.ShortDebugString().find(kKey), std::string::npos);
@@ -81,17 +91,20 @@ TEST(TestRequest, AsksForOneTokenAsADataPlaneWould) {
     EXPECT_EQ(parts.make()->target, "/api/chat/completions");
 }
 
-TEST(TestRequest, RefusesWhatItCannotDoInWords) {
+TEST(TestRequest, GoesThroughTheProvidersProxy) {
     Parts proxied;
-    proxied.provider.set_proxy_url("http://joe:canary@127.0.0.1:3128");
+    proxied.provider.set_proxy_url("socks5://joe:secret@127.0.0.1:3128");
     Result<HttpRequest> request = proxied.make();
-    ASSERT_FALSE(request);
-    EXPECT_NE(request.error().text().find("proxy"), std::string::npos);
-    EXPECT_EQ(request.error().text().find("canary"), std::string::npos);
+    ASSERT_TRUE(request && request->proxy);
+    EXPECT_EQ(request->proxy->kind, ProxyKind::kSocks5);
+    EXPECT_EQ(request->proxy->password, "secret");
+}
+
+TEST(TestRequest, RefusesWhatItCannotDoInWords) {
     Parts passthrough;
     passthrough.provider.set_auth_type(v1::AUTH_TYPE_PASSTHROUGH);
     passthrough.provider.clear_credential_ref();
-    request = passthrough.make();
+    Result<HttpRequest> request = passthrough.make();
     ASSERT_FALSE(request);
     EXPECT_NE(request.error().text().find("the client's"), std::string::npos);
 }
@@ -102,7 +115,7 @@ TEST(TestRequest, TellsWhatCameBackAndNeverTheKey) {
     answer.status = 401;
     answer.headers = {{"Request-Id", "req_1"}};
     answer.body = json{{"error", {{"message", std::string("bad key ") + kKey}}}}.dump();
-    v1::TestProviderResponse told = describe_test(request, answer, Milliseconds(12));
+    v1::TestProviderResponse told = describe(request, answer);
     EXPECT_FALSE(told.ok());
     EXPECT_EQ(told.http_status(), 401U);
     EXPECT_EQ(told.latency_ms(), 12U);
@@ -112,18 +125,67 @@ TEST(TestRequest, TellsWhatCameBackAndNeverTheKey) {
 
     answer.status = 200;
     answer.body = R"({"type":"message"})";
-    EXPECT_TRUE(describe_test(request, answer, {}).ok());
+    EXPECT_TRUE(describe(request, answer).ok());
     answer.body = "<html>\nwelcome</html>";
-    told = describe_test(request, answer, {});
+    told = describe(request, answer);
     EXPECT_FALSE(told.ok()) << "a page is no message";
     EXPECT_NE(told.message().find("<html> welcome"), std::string::npos);
     answer.body = R"({"error":{"message":"overloaded"}})";
-    EXPECT_FALSE(describe_test(request, answer, {}).ok());
+    EXPECT_FALSE(describe(request, answer).ok());
 
-    told = describe_test(request, invalid("connecting to a.example:8443: Connection refused"), {});
+    told = describe(request, invalid("connecting to a.example:8443: Connection refused"));
     EXPECT_FALSE(told.ok());
     EXPECT_EQ(told.http_status(), 0U);
     EXPECT_NE(told.message().find("refused"), std::string::npos);
+}
+
+TEST(TestRequest, EachProbeAsksForItsOwn) {
+    Parts parts;
+    EXPECT_EQ(json::parse(parts.make(v1::PROVIDER_PROBE_STREAM)->body)["stream"], true);
+    json tools = json::parse(parts.make(v1::PROVIDER_PROBE_TOOLS)->body)["tools"];
+    EXPECT_EQ(tools[0]["input_schema"]["type"], "object");
+    HttpRequest betas = *parts.make(v1::PROVIDER_PROBE_BETAS);
+    EXPECT_NE(header(betas, "anthropic-beta").find("claude-code-20250219"), std::string::npos);
+    HttpRequest count = *parts.make(v1::PROVIDER_PROBE_COUNT_TOKENS);
+    EXPECT_EQ(count.target, "/api/v1/messages/count_tokens");
+    EXPECT_FALSE(json::parse(count.body).contains("max_tokens")) << "the endpoint refuses it";
+    HttpRequest models = *parts.make(v1::PROVIDER_PROBE_MODELS);
+    EXPECT_EQ(models.method + " " + models.target, "GET /api/v1/models");
+    EXPECT_EQ(models.body, "");
+
+    parts.provider.set_type(v1::PROVIDER_TYPE_OPENAI);
+    parts.provider.mutable_capabilities()->set_max_completion_tokens(true);
+    json body = json::parse(parts.make(v1::PROVIDER_PROBE_TOOLS)->body);
+    EXPECT_EQ(body["tools"][0]["function"]["parameters"]["type"], "object");
+    EXPECT_FALSE(body.contains("max_tokens"));
+    EXPECT_GT(body["max_completion_tokens"], 1) << "a reasoning model refuses less than its reasoning takes";
+    EXPECT_EQ(parts.make(v1::PROVIDER_PROBE_MODELS)->target, "/api/models");
+}
+
+TEST(TestRequest, EachProbeKnowsAGoodAnswer) {
+    HttpRequest request = *Parts().make();
+    HttpResponse answer;
+    answer.status = 200;
+    answer.headers = {{"content-type", "text/event-stream; charset=utf-8"}, {"Date", "Sun, 06 Nov 1994 08:49:40 GMT"}};
+    answer.body = "event: message_start\ndata: {}\n\n";
+    v1::TestProviderResponse told = describe(request, answer, v1::PROVIDER_PROBE_STREAM);
+    EXPECT_FALSE(told.ok()) << "it was cut";
+    EXPECT_EQ(told.clock_ahead_ms(), 3'000);
+    answer.body += "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
+    EXPECT_TRUE(describe(request, answer, v1::PROVIDER_PROBE_STREAM).ok());
+    answer.headers = {{"content-type", "application/json"}};
+    EXPECT_FALSE(describe(request, answer, v1::PROVIDER_PROBE_STREAM).ok()) << "no stream";
+    EXPECT_FALSE(describe(request, answer, v1::PROVIDER_PROBE_STREAM).has_clock_ahead_ms());
+
+    answer.body = R"({"input_tokens":8})";
+    EXPECT_TRUE(describe(request, answer, v1::PROVIDER_PROBE_COUNT_TOKENS).ok());
+    EXPECT_FALSE(describe(request, answer, v1::PROVIDER_PROBE_MODELS).ok());
+    answer.body = R"({"data":[{"id":"claude-x"},{"id":"claude-y"},{}]})";
+    told = describe(request, answer, v1::PROVIDER_PROBE_MODELS);
+    EXPECT_TRUE(told.ok());
+    ASSERT_EQ(told.models_size(), 2);
+    EXPECT_EQ(told.models(1), "claude-y");
+    EXPECT_FALSE(describe(request, answer, v1::PROVIDER_PROBE_COUNT_TOKENS).ok());
 }
 
 TEST(TestRequest, TakesAModelThatIsNamedInFull) {
