@@ -90,7 +90,8 @@ TEST_F(Doctor, ToldForScripts) {
     ASSERT_EQ(ctl({"-o", "json", "doctor", "--model", "m", "--provider", "b", "--provider", "nobody"}), 1) << said_;
     bool refused = false;
     bool unknown = false;
-    for (const json& finding : json::parse(said_)["findings"]) {
+    const json told = json::parse(said_);
+    for (const json& finding : told["findings"]) {
         if (finding["verdict"] != "bad") continue;
         const std::string words = finding["finding"];
         refused = refused || (finding["subject"] == "provider b" && words.find("Connection refused") != std::string::npos);
