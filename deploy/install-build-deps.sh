@@ -5,6 +5,7 @@
 # With --with-browser also the Chromium of the end-to-end tests (100 MB), unless there is one or BALANCER_NODE is off.
 # HAProxy, nginx and Prometheus are for the tests of deploy/ only. They are unpacked into build/tools and not installed: as
 # services they would start, on ports of ours among others. BALANCER_SERVICES=off leaves them out, and their tests.
+# With --with-shells also zsh and fish, whose completions are tested (38 MB).
 # With --with-symbolizer also what names the functions in ThreadSanitizer's reports, and so makes its suppressions work.
 # The one list of packages; deploy/quickstart.sh and tests/run.sh call this.
 set -euo pipefail
@@ -24,8 +25,8 @@ packages=(
     # what TLS to providers trusts
     ca-certificates
     curl
-    # the Debian package and its units
-    dpkg-dev file systemd
+    # the Debian package, its units and manual pages
+    dpkg-dev file systemd groff-base
 )
 
 has_node() {
@@ -39,6 +40,7 @@ if [ "${BALANCER_SERVICES:-on}" = off ]; then services_on=0; fi
 for flag in "$@"; do
     case $flag in
         --with-symbolizer) packages+=(llvm-19) ;;
+        --with-shells) packages+=(zsh fish) ;;
         --with-browser)
             if [ "${BALANCER_NODE:-on}" != off ] && ! command -v chromium >/dev/null; then
                 packages+=(chromium-headless-shell)

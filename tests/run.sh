@@ -15,7 +15,7 @@ case $preset in
         ;;
 esac
 
-needs=(--with-browser)
+needs=(--with-browser --with-shells)
 if [ "$preset" = tsan ]; then needs+=(--with-symbolizer); fi
 deploy/install-build-deps.sh "${needs[@]}"
 deploy/build.sh "$preset"

@@ -53,6 +53,15 @@ with_dpkg --install "$package" >"$work/dpkg.output" 2>&1 || fail dpkg
 for file in usr/bin/balancer-controlplane usr/bin/balancer-dataplane usr/bin/balancerctl; do
     [ -x "$root/$file" ] || fail "$file is not there"
 done
+for page in man1/balancerctl.1 man8/balancer-controlplane.8 man8/balancer-dataplane.8; do
+    # groff names the file in its complaints.
+    said=$(gzip -dc "$root/usr/share/man/$page.gz" | groff -man -Tutf8 -ww 2>&1 >/dev/null) || fail "no manual page $page"
+    [ -z "$said" ] || fail "manual page $page: $said"
+done
+bash -n "$root/usr/share/bash-completion/completions/balancerctl" || fail "completion for bash"
+for file in zsh/vendor-completions/_balancerctl fish/vendor_completions.d/balancerctl.fish; do
+    [ -s "$root/usr/share/$file" ] || fail "$file is not there"
+done
 for user in balancer balancer-dataplane; do
     grep -q "^$user:" "$root/etc/passwd" || fail "no user $user"
 done
