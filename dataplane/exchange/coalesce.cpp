@@ -153,7 +153,8 @@ LocalFailure Exchange::too_slow() const {
 // Nothing more goes to the client. Whether the call goes on is the others' matter.
 void Exchange::lose_client() {
     if (std::exchange(client_gone_, true)) return;
-    if (own_) own_->client_missed_it();
+    bool has_all = own_ && own_->ended() && client_.unwritten() == 0 && !client_.failed();
+    if (own_ && !has_all) own_->client_missed_it();
     goes_on_ = own_ && !own_->ended() && own_->go_on_without_client([this] { on_deserted(); });
 }
 
