@@ -58,7 +58,7 @@ bool ended(ChildProcess& process) {
 class Drain : public testing::Test {
   protected:
     FakeProvider provider_;
-    const std::string yaml_ = to_yaml({{{"main", provider_.base_url()}}});
+    const std::string yaml_ = to_yaml({{{"main", provider_.base_url()}}, {}, {}, "INFO"});
 };
 
 TEST_F(Drain, IsUnreadyFirstAndServesOnForTheGraceThenWaitsForItsStreamsAndEndsWell) {
@@ -138,11 +138,10 @@ TEST_F(Drain, AnUpgradeUnderTwoHundredStreamsCutsNoneAndTurnsNobodyAway) {
     ASSERT_TRUE(provider_.wait_for_requests(kStreams, seconds(30)));
 
     // All the while others come, and each is answered.
-    std::atomic<bool> enough{false};
     std::atomic<std::size_t> answered{0};
     std::vector<std::string> turned_away;
-    std::thread crowd([&] {
-        while (!enough) {
+    std::jthread crowd([&](const std::stop_token& enough) {
+        while (!enough.stop_requested()) {
             Result<RawClient> client = RawClient::connect(fleet.port(0));
             if (client) client->expect_no_body();
             Result<RawResponse> answer = client ? client->exchange(kHello) : Result<RawResponse>(client.error());
@@ -157,7 +156,7 @@ TEST_F(Drain, AnUpgradeUnderTwoHundredStreamsCutsNoneAndTurnsNobodyAway) {
     EXPECT_TRUE(Fleet::eventually([&] { return data_plane(fleet, "dp1").value("draining_in_flight", 0U) == kStreams; }))
         << data_plane(fleet, "dp1").dump();
     EXPECT_TRUE(older->running());
-    enough = true;
+    crowd.request_stop();
     crowd.join();
     EXPECT_GT(answered, 0U);
     EXPECT_TRUE(turned_away.empty()) << turned_away.size() << " of " << answered << ": " << turned_away.front();

@@ -45,7 +45,7 @@ class ProcessFleet {
     static constexpr const char* kProgramLink = "balancer-dataplane";
     ChildProcess& data_plane_process(std::size_t index) { return *data_planes_.at(index).process; }
     // SIGUSR2; returns the process that was followed, when another serves on its ports. That one is data plane `index` from then
-    // on.
+    // on. The log's level must be INFO: there it stands that it has.
     std::unique_ptr<ChildProcess> upgrade_data_plane(std::size_t index);
     std::size_t data_planes() const { return data_planes_.size(); }
     std::uint16_t port(std::size_t index) const { return data_planes_.at(index).port; }
