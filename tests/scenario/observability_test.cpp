@@ -254,7 +254,7 @@ class LoneDataPlane {
         options.listen = "127.0.0.1:0";
         options.admin = "127.0.0.1:0";
         std::filesystem::create_directories(folder_);
-        server_ = std::make_unique<dataplane::Server>(options, log_);
+        server_ = std::make_unique<dataplane::Server>(std::move(options), log_);
         Result<void> started = server_->start();
         if (!started) throw std::runtime_error(started.error().text());
         thread_ = std::thread([this] {
