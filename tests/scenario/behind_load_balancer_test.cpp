@@ -137,7 +137,8 @@ TEST_P(BehindLoadBalancer, WhatAClientSaysOfWhereItComesFromCountsOnlyBehindATru
         provider_.clear_requests();
         RawResponse answer = exchange_raw(balancer.port(), forged);
         EXPECT_EQ(answer.status, 200U);
-        for (const auto& [name, value] : provider_.requests().back().headers) {
+        const RecordedRequest sent = provider_.requests().back();
+        for (const auto& [name, value] : sent.headers) {
             for (const char* told : {"203.0.113.9", "127.0.0.1, ", "gopher", "evil.example"}) {
                 EXPECT_EQ(value.find(told), std::string::npos) << name << ": " << value;
             }
