@@ -131,7 +131,7 @@ void Fleet::start_data_plane(std::size_t index) {
         auto work = boost::asio::make_work_guard(server->context());
         server->context().run();
     });
-    auto json = nlohmann::json::parse(*read_file(options.control.state_dir / "addresses.json"));
+    auto json = nlohmann::json::parse(*read_file(state_dir(index) / "addresses.json"));
     plane.port = port_of(json["listen"].get<std::string>());
     plane.admin_port = port_of(json["admin"].get<std::string>());
 }
