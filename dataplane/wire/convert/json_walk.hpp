@@ -8,6 +8,10 @@
 
 #include <simdjson.h>
 
+#ifdef SIMDJSON_DEVELOPMENT_CHECKS
+#error "simdjson lays its types out otherwise where nothing is optimised: compile this with -O1, as the library is"
+#endif
+
 #include <string>
 #include <string_view>
 

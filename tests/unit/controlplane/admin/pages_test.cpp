@@ -187,8 +187,8 @@ TEST_F(PagesTest, MetricsTellHowWhatIsPublishedArrives) {
     for (const char* line : {
              "balancer_cp_data_planes_in_sync 1\n",
              "balancer_cp_providers_left_out 1\n",
-             "balancer_cp_data_plane_lag_seconds{data_plane=\"dp1\"} 0\n",
-             "balancer_cp_data_plane_draining{data_plane=\"dp1\"} 0\n",
+             "balancer_cp_data_plane_lag_seconds{data_plane=\"dp-1\"} 0\n",
+             "balancer_cp_data_plane_draining{data_plane=\"dp-1\"} 0\n",
          }) {
         EXPECT_NE(text.find(line), std::string::npos) << line << "is missing from\n" << text;
     }
@@ -201,7 +201,7 @@ TEST_F(PagesTest, MetricsTellHowWhatIsPublishedArrives) {
     text = metrics_text(*plane_, unix_now() + 5'900);
     EXPECT_NE(text.find("balancer_cp_updates_refused_total 1\n"), std::string::npos) << text;
     EXPECT_NE(text.find("balancer_cp_data_planes_in_sync 0\n"), std::string::npos) << text;
-    EXPECT_NE(text.find("balancer_cp_data_plane_lag_seconds{data_plane=\"dp1\"} 5"), std::string::npos) << text;
+    EXPECT_NE(text.find("balancer_cp_data_plane_lag_seconds{data_plane=\"dp-1\"} 5"), std::string::npos) << text;
 }
 
 }  // namespace

@@ -318,11 +318,13 @@ std::vector<Case> settings_cases() {
          with("host: balancer.example"),
          "config.yaml:11:9: settings.host: 'balancer.example' is not an address; 127.0.0.1 for "
          "this machine only, 0.0.0.0 or '::' for every interface"},
-        {"BadTrustedProxies",
-         with("trusted_proxies: [10.0.0.0/8, proxy.example, 10.1.2.3/8]"),
+        {"TrustedProxyByName",
+         with("trusted_proxies: [10.0.0.0/8, proxy.example]"),
          "config.yaml:11:33: settings.trusted_proxies[1]: 'proxy.example' is not an address or a block of them, such as "
-         "10.0.0.7, 10.0.0.0/8 or 2001:db8::/32\n"
-         "config.yaml:11:48: settings.trusted_proxies[2]: '10.1.2.3/8' has bits behind its first 8: 10.0.0.0/8 is that block"},
+         "10.0.0.7, 10.0.0.0/8 or 2001:db8::/32"},
+        {"TrustedBlockWithABitTooMany",
+         with("trusted_proxies: [10.0.0.0/8, 10.1.2.3/8]"),
+         "config.yaml:11:33: settings.trusted_proxies[1]: '10.1.2.3/8' has bits behind its first 8: 10.0.0.0/8 is that block"},
         {"BadLogLevel",
          with("log_level: inf"),
          "config.yaml:11:14: settings.log_level: 'INF' is not one of DEBUG, INFO, WARNING, ERROR; "

@@ -142,7 +142,7 @@ TEST_F(LkgFolderTest, AKeyOfAnotherFolderOpensNothing) {
 
 TEST_F(LkgFolderTest, AKeyThatOthersCanReadOrThatIsNoneIsNotUsedAndNotReplaced) {
     ASSERT_TRUE(save(1));
-    std::filesystem::permissions(path(LkgFolder::kKeyFile), std::filesystem::perms(0640));
+    std::filesystem::permissions(path(LkgFolder::kKeyFile), std::filesystem::perms(0644));
     EXPECT_EQ(found(), "- 1 refused");
     EXPECT_NE(refused_.find("chmod 600"), std::string::npos) << refused_;
     EXPECT_FALSE(save(2));
