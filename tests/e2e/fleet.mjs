@@ -123,6 +123,8 @@ function configuration(providers, routes, clientKey, idp, settings) {
             name,
             type: openai ? 'openai' : 'anthropic',
             base_url: `http://${address}${openai ? '/v1' : ''}`,
+            // What is tested is what clients get while it comes.
+            streaming_mode: 'direct',
             ...(oauth ? { auth_type: 'oauth' } : { auth_type: 'api_key', auth_value: key }),
         })),
         model_routes: Object.fromEntries(

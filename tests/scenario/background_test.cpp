@@ -144,6 +144,20 @@ TEST_F(Background, WithoutAnybodyElseABreakIsAnErrorAndNoHalfAnswer) {
     }
 }
 
+TEST_F(Background, AClientThatLeavesEndsTheCallThoughItHasGotNothingYet) {
+    Fleet fleet(yaml(kBackground));
+    Step slow = saying("one two three four five six seven eight");
+    slow.message.event_gap = milliseconds(500);
+    first_.set_script(script_of({slow}));
+    auto client = RawClient::connect(fleet.port(0));
+    ASSERT_TRUE(client);
+    ASSERT_TRUE(client->send(claude_code_request(streamed())));
+    ASSERT_TRUE(first_.wait_for_requests(1));
+    client->close();
+    EXPECT_TRUE(first_.wait_for_abandoned(1));
+    EXPECT_EQ(second_.request_count(), 0u) << "nobody is left to be served by it";
+}
+
 TEST_F(Background, IdenticalRequestsShareWhatWasFailedOver) {
     Fleet fleet(yaml(kBackground, "  ping_interval: 0.2\n"));
     Step broken = break_step(How::kClose, After::kEvents, 6);
