@@ -5,9 +5,9 @@ namespace balancer::cli {
 namespace {
 
 constexpr const char* kExamples =
-    "Looks at the control plane, both clocks, the configuration file, the data planes, sealed secrets and accounts, and asks\n"
-    "each enabled provider for a message, a stream, an answer with tools, with Claude Code's beta tokens, for a count of\n"
-    "tokens and for its models: about five requests of one token each.\n"
+    "Looks at the control plane, both clocks, the configuration file, the data planes, sealed secrets and\n"
+    "accounts, and asks each enabled provider for a message, a stream, an answer with tools, with Claude\n"
+    "Code's beta tokens, for a count of tokens and for its models: about five requests of one token each.\n"
     "\n"
     "Examples:\n"
     "  balancerctl doctor\n"
@@ -21,11 +21,14 @@ constexpr const char* kExamples =
 void add_doctor(CLI::App& app, Request& request) {
     DoctorFlags& flags = request.doctor;
     CLI::App* command = add_command(
-        app, "doctor", "What is wrong, and how to mend it", request, [&flags](Session& session) { return doctor(session, flags); }
+        app, "doctor", "What is wrong, and how to mend it", request, [&flags](Session& session) {
+            return doctor(session, flags);
+        }
     );
     command->footer(kExamples);
     command->add_option("--provider", flags.providers, "Only this one; may be repeated")->type_name("NAME");
-    command->add_option("--model", flags.model, "To ask for; default: one that a route sends there")->type_name("MODEL");
+    command->add_option("--model", flags.model, "To ask for; default: one that a route sends there")
+        ->type_name("MODEL");
     command->add_option("--within", flags.within_s, "How long each request may take")
         ->type_name("SECONDS")
         ->check(CLI::Range(0.1, 120.0).description(""))

@@ -123,7 +123,9 @@ Result<HttpRequest> make_test_request(
     }
     if (!openai) set(request.headers, "anthropic-version", "2023-06-01");
     std::string betas = probe == v1::PROVIDER_PROBE_BETAS ? kClaudeCodeBetas : "";
-    if (provider.auth_type() == v1::AUTH_TYPE_OAUTH) betas = betas.empty() ? kOauthBeta : fmt::format("{},{}", kOauthBeta, betas);
+    if (provider.auth_type() == v1::AUTH_TYPE_OAUTH) {
+        betas = betas.empty() ? kOauthBeta : fmt::format("{},{}", kOauthBeta, betas);
+    }
     if (!betas.empty()) set(request.headers, "anthropic-beta", betas);
     set(request.headers, credential->header_name(), credential->header_value());
     // Those of the configuration go over everything, as in a data plane.

@@ -24,7 +24,9 @@ std::vector<Candidate> names(Session& session, Lookup lookup) {
     switch (lookup) {
         case Lookup::kProvider: {
             const auto answer = ask(session, &v1::Admin::Stub::ListProviders);
-            for (const auto& view : answer.providers()) found.push_back({view.provider().name(), view.provider().base_url()});
+            for (const auto& view : answer.providers()) {
+                found.push_back({view.provider().name(), view.provider().base_url()});
+            }
             break;
         }
         case Lookup::kPattern: {
