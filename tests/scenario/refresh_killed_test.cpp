@@ -101,6 +101,17 @@ class RefreshKilled : public testing::Test {
         });
     }
 
+    // The processes that post for it. A sanitizer's runtime may have others, which name functions for it.
+    std::vector<pid_t> posting() const {
+        std::vector<pid_t> found = children_of(fleet_->control_plane_pid());
+        std::erase_if(found, [](pid_t pid) {
+            std::stringstream words;
+            words << std::ifstream(fmt::format("/proc/{}/cmdline", pid)).rdbuf();
+            return words.str().find("--post-refresh") == std::string::npos;
+        });
+        return found;
+    }
+
     void expect_nothing_lost() {
         EXPECT_EQ(idp_.families_revoked(), 0U);
         for (const std::string& token : idp_.refresh_tokens()) EXPECT_LE(idp_.posts_of(token), 1U);
@@ -141,7 +152,7 @@ TEST_F(RefreshKilled, TheAnswerComesWhenNobodyIsThere) {
     idp_.answer_next({{IdpAnswer::Kind::kWell, 200, "", {}, milliseconds(500)}});
     std::thread asked = ask_for_refresh();
     ASSERT_TRUE(idp_.wait_for_posts(2));
-    std::vector<pid_t> posting = children_of(fleet_->control_plane_pid());
+    std::vector<pid_t> posting = this->posting();
     ASSERT_EQ(posting.size(), 1U);
     // Whoever may look at it, as root may here, sees no secret in its arguments and environment.
     std::string place = fmt::format("/proc/{}/", posting[0]);
@@ -172,7 +183,7 @@ TEST_F(RefreshKilled, StoppedBySigterm) {
     idp_.answer_next({{IdpAnswer::Kind::kWell, 200, "", {}, milliseconds(4000)}});
     std::thread asked = ask_for_refresh();
     ASSERT_TRUE(idp_.wait_for_posts(2));
-    for (pid_t posting : children_of(fleet_->control_plane_pid())) ::kill(posting, SIGTERM);
+    for (pid_t one : posting()) ::kill(one, SIGTERM);
     fleet_->stop_control_plane();
     asked.join();
     fleet_->start_control_plane();
@@ -187,7 +198,7 @@ TEST_F(RefreshKilled, BeforeAnybodyHasSeenThePost) {
     fleet_->write_config(yaml(fmt::format("    token_url: {}/v1/oauth/token\n    timeout: 3\n", nobody.base_url())));
     ASSERT_EQ(fleet_->ctl({"config", "reload"}, said_), 0) << said_;
     std::thread asked = ask_for_refresh();
-    ASSERT_TRUE(Fleet::eventually([&] { return !children_of(fleet_->control_plane_pid()).empty(); }));
+    ASSERT_TRUE(Fleet::eventually([&] { return !posting().empty(); }));
     ASSERT_TRUE(Fleet::eventually([&] { return state() == "REFRESHING"; })) << said_;
     fleet_->kill_control_plane();
     asked.join();
@@ -205,7 +216,7 @@ TEST_F(RefreshKilled, TheProcessThatPostsIsKilledItself) {
     idp_.answer_next({{IdpAnswer::Kind::kWell, 200, "", {}, milliseconds(1000)}});
     std::thread asked = ask_for_refresh();
     ASSERT_TRUE(idp_.wait_for_posts(2));
-    for (pid_t posting : children_of(fleet_->control_plane_pid())) ::kill(posting, SIGKILL);
+    for (pid_t one : posting()) ::kill(one, SIGKILL);
     asked.join();
     EXPECT_EQ(state(), "UNCERTAIN") << said_;
     EXPECT_EQ(served_by(), "claude/joe");
