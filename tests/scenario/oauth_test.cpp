@@ -253,6 +253,24 @@ TEST_F(OAuth, AStormOfRefusalsFromTenDataPlanesIsOneRefresh) {
     EXPECT_EQ(idp_.families_revoked(), 0U);
 }
 
+TEST_F(OAuth, DataPlanesThatRestartServeOnWithTheNewestToken) {
+    start();
+    log_in("joe");
+    ASSERT_TRUE(served_by("claude/joe"));
+    ASSERT_EQ(ctl({"oauth", "refresh", "joe"}), 0) << said_;
+    auto serves_with_the_newest = [&] {
+        return served_by("claude/joe") &&
+               claude_.requests().back().header("authorization") == "Bearer " + idp_.access_tokens().back();
+    };
+    fleet_->restart_data_plane(0);
+    EXPECT_TRUE(Fleet::eventually(serves_with_the_newest));
+    // It writes down what it serves from, and then needs nobody.
+    fleet_->stop_control_plane();
+    fleet_->restart_data_plane(0);
+    EXPECT_TRUE(Fleet::eventually(serves_with_the_newest));
+    EXPECT_EQ(idp_.refreshes(), 1U) << "a restart asks for none";
+}
+
 TEST_F(OAuth, RequestsInFlightKeepTheirToken) {
     Step slow;
     slow.message.event_gap = milliseconds(100);
