@@ -13,6 +13,11 @@ namespace {
 // For the way to the control plane and back.
 constexpr Milliseconds kMargin{5'000};
 
+// It would answer, but not now: says nothing of what it can.
+bool is_busy(const v1::TestProviderResponse& answer) {
+    return answer.http_status() == 429 || answer.http_status() == 503 || answer.http_status() == 529;
+}
+
 // One provider. Lives for one look.
 class Examination {
   public:
@@ -90,7 +95,7 @@ void Examination::probe() {
     compare_clock(message);
     if (!message.ok()) {
         const std::string status = message.http_status() == 0 ? "" : fmt::format("{}: ", message.http_status());
-        const bool busy = message.http_status() == 429 || message.http_status() == 529;
+        const bool busy = is_busy(message);
         return findings_.tell(
             busy ? Verdict::kWarn : Verdict::kBad, subject_, status + message.message(),
             busy ? ""
@@ -106,11 +111,13 @@ void Examination::probe_more(std::vector<std::string>& good) {
     const bool anthropic = provider_.type() == v1::PROVIDER_TYPE_ANTHROPIC;
     auto takes = [&](v1::ProviderProbe what, const char* words, Verdict verdict, const char* mend) {
         const v1::TestProviderResponse answer = ask(what);
+        const std::string said = fmt::format("{} {}", answer.http_status(), answer.message());
         if (answer.ok()) {
             good.emplace_back(words);
+        } else if (is_busy(answer)) {
+            findings_.tell(Verdict::kWarn, subject_, fmt::format("not known for {}: {}", words, said), "ask again later");
         } else {
-            const auto status = answer.http_status();
-            findings_.tell(verdict, subject_, fmt::format("without {}: {} {}", words, status, answer.message()), mend);
+            findings_.tell(verdict, subject_, fmt::format("without {}: {}", words, said), mend);
         }
         return answer;
     };

@@ -81,6 +81,10 @@ TEST_F(Doctor, SaysWhatAProviderCannotAndWhatToDo) {
     answer(a_, {refusing(Match{.path = {}, .model = {}, .header = {}, .stream = true}, 500)});
     EXPECT_EQ(ctl({"doctor", "--model", "m", "--provider", "a"}), 1) << said_;
     EXPECT_TRUE(says("bad     provider a: without streams: 500")) << said_;
+
+    answer(a_, {refusing(Match{.path = {}, .model = {}, .header = {}, .stream = true}, 529)});
+    EXPECT_EQ(ctl({"doctor", "--model", "m", "--provider", "a"}), 4) << "who is busy may well stream:\n" << said_;
+    EXPECT_TRUE(says("warning provider a: not known for streams: 529")) << said_;
     EXPECT_FALSE(says("provider b")) << "it was not asked for";
 }
 
