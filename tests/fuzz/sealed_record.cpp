@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.hpp"
+#include "base/file.hpp"
 #include "controlplane/secrets/key_file.hpp"
 #include "tests/fuzz/targets.hpp"
 
@@ -11,8 +12,9 @@ namespace {
 
 using namespace balancer::controlplane;
 
+// Of this process alone: the seeds of an earlier one, which a folder of inputs may hold, are then no records of ours.
 const SealingKey& key() {
-    static const SealingKey kKey(std::string(kAeadKeyBytes, 'k'));
+    static const SealingKey kKey(random_hex(kAeadKeyBytes / 2));
     return kKey;
 }
 
@@ -30,6 +32,16 @@ void as_record(std::string_view bytes) {
     BALANCER_CHECK(!parts || parts->key_id.data() >= bytes.data());
     static const SealingKey kOther(std::string(kAeadKeyBytes, 'o'));
     BALANCER_CHECK(rewrap_record(place(), bytes, key(), kOther).has_value() == ours);
+}
+
+// Whatever changes in a good record, it does not open.
+void as_changes(std::string_view bytes) {
+    const std::string good = sealed_record_seeds().back();
+    std::string changed = good;
+    for (std::size_t i = 0; i < std::min(bytes.size(), changed.size()); ++i) {
+        changed[i] = static_cast<char>(changed[i] ^ bytes[i]);
+    }
+    if (changed != good) as_record(changed);
 }
 
 void as_keys(std::string_view bytes) {
@@ -52,6 +64,7 @@ std::vector<std::string> sealed_record_seeds() {
 
 void sealed_record(std::string_view bytes) {
     as_record(bytes);
+    as_changes(bytes);
     as_keys(bytes);
     std::string record = seal_record(place(), bytes, key());
     Result<SealedParts> parts = parse_sealed(record);
