@@ -33,6 +33,14 @@ class Background : public testing::Test {
         return step;
     }
 
+    // A client that has asked for a stream, and has read nothing of it yet.
+    static Result<RawClient> asking(const Fleet& fleet) {
+        Result<RawClient> client = RawClient::connect(fleet.port());
+        if (!client) return client;
+        if (Result<void> sent = client->send(claude_code_request(streamed())); !sent) return sent.error();
+        return client;
+    }
+
     FakeProvider first_;
     FakeProvider second_{script_of({saying("the second one's")})};
 };
@@ -84,9 +92,8 @@ TEST_F(Background, AWholeAnswerComesInOrderBehindPings) {
 TEST_F(Background, WhatIsTooLongToBeHeldIsShownWhileItComes) {
     Fleet fleet(yaml(std::string(kBackground) + "    background_bytes: 2KiB\n"));
     first_.set_script(script_of({long_step(How::kHang, 16U << 10, 60)}));
-    Result<RawClient> client = RawClient::connect(fleet.port());
+    Result<RawClient> client = asking(fleet);
     ASSERT_TRUE(client);
-    ASSERT_TRUE(client->send(claude_code_request(streamed())));
     Result<RawResponse> head = client->read_head();
     ASSERT_TRUE(head);
     EXPECT_EQ(head->header("x-provider-used"), "first");
@@ -149,9 +156,8 @@ TEST_F(Background, AClientThatLeavesEndsTheCallThoughItHasGotNothingYet) {
     Step slow = saying("one two three four five six seven eight");
     slow.message.event_gap = milliseconds(500);
     first_.set_script(script_of({slow}));
-    auto client = RawClient::connect(fleet.port(0));
+    Result<RawClient> client = asking(fleet);
     ASSERT_TRUE(client);
-    ASSERT_TRUE(client->send(claude_code_request(streamed())));
     ASSERT_TRUE(first_.wait_for_requests(1));
     client->close();
     EXPECT_TRUE(first_.wait_for_abandoned(1));
@@ -191,9 +197,8 @@ TEST_F(Background, IdenticalRequestsShareWhatWasFailedOver) {
 TEST_F(Background, WhatIsHeldBackCountsAsBodiesDo) {
     Fleet fleet(yaml(std::string(kBackground) + "    background_bytes: 4MiB\n"));
     first_.set_script(script_of({long_step(How::kHang, 1U << 20, 800)}));
-    Result<RawClient> client = RawClient::connect(fleet.port());
+    Result<RawClient> client = asking(fleet);
     ASSERT_TRUE(client);
-    ASSERT_TRUE(client->send(claude_code_request(streamed())));
     EXPECT_TRUE(Fleet::eventually([&] { return *read_metrics(fleet).sum("balancer_dp_body_memory_bytes") > 50e3; }));
     client->abort();
     EXPECT_TRUE(Fleet::eventually([&] { return *read_metrics(fleet).sum("balancer_dp_body_memory_bytes") == 0; }));
@@ -213,9 +218,8 @@ TEST_F(Background, WhatThereIsNoRoomForIsShownWhileItComes) {
     Step step = long_step(How::kHang, 2U << 20, 60);
     step.message.delta_bytes = 16U << 10;
     first_.set_script(script_of({step}));
-    Result<RawClient> client = RawClient::connect(fleet.port());
+    Result<RawClient> client = asking(fleet);
     ASSERT_TRUE(client);
-    ASSERT_TRUE(client->send(claude_code_request(streamed())));
     Result<RawResponse> head = client->read_head();
     ASSERT_TRUE(head);
     EXPECT_EQ(head->header("x-provider-used"), "first");
